@@ -1,0 +1,309 @@
+"""The three tables that every reader of files agrees on: users, videos, events; and the checks that let them
+in.
+
+`read_table` turns a Parquet, CSV or JSON lines file into exactly the columns of a `TableSpec`, or raises one
+`BadInput` that names the file, the column and the first bad row. `scan_table` gives DuckDB the same rows
+without holding them in memory, for event logs of many millions of rows. `check_references` proves that the
+tables fit together. All of it is set-based: no Python object is made for a row.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from core.errors import BadInput
+from core.table_files import is_parquet, parquet_schema, read_raw
+from core.table_values import BadValue, Kind, arrow_type, converted, is_exact
+
+EVENT_TYPES = ("view", "like", "comment", "share", "follow", "report", "pause")
+EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+LATEST = datetime(2100, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: its kind, whether every row needs a value, and the values that are allowed (both ends
+    included).
+    """
+
+    name: str
+    kind: Kind
+    required: bool = False
+    low: float | datetime | None = None
+    high: float | datetime | None = None
+    choices: tuple[str, ...] | None = None
+
+    @property
+    def field(self) -> pa.Field:
+        """The Arrow field of the finished column."""
+        return pa.field(self.name, arrow_type(self.kind), nullable=not self.required)
+
+
+@dataclass(frozen=True)
+class TableSpec:
+    """A table's name, columns and key (unique where it is present)."""
+
+    name: str
+    key: str
+    columns: tuple[Column, ...]
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The Arrow schema that `read_table` returns, columns in this order."""
+        return pa.schema([column.field for column in self.columns])
+
+    def column(self, name: str) -> Column:
+        """The column of that name; KeyError if there is none."""
+        return next(column for column in self.columns if column.name == name)
+
+
+def _time(name: str, *, required: bool = False) -> Column:
+    return Column(name, Kind.TIME, required, low=EARLIEST, high=LATEST)
+
+
+USERS = TableSpec(
+    "users",
+    "id",
+    (
+        Column("id", Kind.INTEGER, required=True),
+        _time("created_at"),
+        Column("is_creator", Kind.BOOLEAN),
+        Column("likely_bot", Kind.BOOLEAN),
+        Column("kyc_level", Kind.SMALL_INTEGER, low=0, high=3),
+        Column("creator_trust_score", Kind.NUMBER, low=0, high=100),
+        Column("viewer_trust_score", Kind.NUMBER, low=0, high=100),
+    ),
+)
+VIDEOS = TableSpec(
+    "videos",
+    "id",
+    (
+        Column("id", Kind.INTEGER, required=True),
+        Column("creator_id", Kind.INTEGER, required=True),
+        _time("created_at"),
+        Column("title", Kind.TEXT),
+        Column("duration_s", Kind.NUMBER, low=0, high=10_000_000),
+        Column("eis_current", Kind.NUMBER, low=0, high=100),
+        _time("eis_updated_at"),
+    ),
+)
+EVENTS = TableSpec(
+    "events",
+    "event_id",
+    (
+        Column("event_id", Kind.INTEGER),
+        Column("video_id", Kind.INTEGER, required=True),
+        Column("user_id", Kind.INTEGER, required=True),
+        Column("event_type", Kind.TEXT, required=True, choices=EVENT_TYPES),
+        _time("ts", required=True),
+        Column("device_id", Kind.TEXT),
+        Column("ip_hash", Kind.TEXT),
+    ),
+)
+
+
+def read_table(path: Path | str, spec: TableSpec) -> pa.Table:
+    """The rows of a file, in the file's order, with exactly `spec.schema`.
+
+    The suffix tells the format: `.parquet`, `.csv`, `.jsonl`/`.ndjson` (one object a line) or `.json` (an
+    array, or lines). Columns that may be null may also be missing; other columns of the file are left out;
+    empty text is null; a time without a zone is UTC. Raises BadInput with the file, the column and the first
+    bad row.
+    """
+    path = Path(path)
+    raw = read_raw(path, [column.name for column in spec.columns])
+    table = _converted_table(raw, spec, spec.columns, path)
+    _check_key(table, spec, path)
+    return table
+
+
+def scan_table(con: duckdb.DuckDBPyConnection, path: Path | str, spec: TableSpec, view: str) -> pa.Table:
+    """Makes `view` in `con` the checked rows of a file, and returns the columns that `check_references`
+    needs.
+
+    A Parquet file that has the right types already is scanned in place by DuckDB, so memory stays small
+    however long the log is; any other file is read by `read_table` and registered. Times appear in DuckDB as
+    `timestamptz`. The returned table has the integer and time columns of `spec`. Raises BadInput like
+    `read_table`; the bytes of free text (device, address, title) are left to DuckDB here, which refuses text
+    that is not UTF-8 when it reads it.
+    """
+    path = Path(path)
+    keys = [c for c in spec.columns if c.kind in (Kind.INTEGER, Kind.TIME)]
+    found = parquet_schema(path) if is_parquet(path) else None
+    if found is None or not all(
+        c.name not in found.names or is_exact(found.field(c.name).type, c.kind) for c in spec.columns
+    ):
+        table = read_table(path, spec)
+        con.register(view, table)
+        return table.select([c.name for c in keys])
+
+    checked = [c for c in spec.columns if c.kind is not Kind.TEXT or c.choices]
+    texts = [c.name for c in checked if c.kind is Kind.TEXT]
+    raw = read_raw(path, [c.name for c in checked], as_dictionary=texts)
+    table = _converted_table(raw, spec, tuple(checked), path).select([c.name for c in keys])
+    _check_key(table, spec, path)
+    columns = ", ".join(_sql_column(c, present=c.name in found.names) for c in spec.columns)
+    source = str(path).replace("'", "''")
+    # A view can not take parameters; the columns come from the spec, and the path is quoted above.
+    sql = f"create or replace temp view \"{view}\" as select {columns} from read_parquet('{source}')"  # noqa: S608
+    con.execute(sql)
+    return table
+
+
+def check_references(
+    users: pa.Table,
+    videos: pa.Table,
+    events: pa.Table | None,
+    *,
+    files: dict[str, Path | str] | None = None,
+    known_users: pa.Array | None = None,
+    known_videos: pa.Array | None = None,
+) -> None:
+    """Proves that every creator, viewer and video that is named exists.
+
+    `files` gives the names to show (keys `users`, `videos`, `events`); `known_*` are ids that exist
+    elsewhere, such as in the database. Raises BadInput with the file, the column and the first bad row.
+    """
+    shown = {name: str((files or {}).get(name, name)) for name in ("users", "videos", "events")}
+    user_ids = _ids(users["id"], known_users)
+    video_ids = _ids(videos["id"], known_videos)
+    checks = [(videos, "videos", "creator_id", "users", user_ids)]
+    if events is not None:
+        checks.append((events, "events", "video_id", "videos", video_ids))
+        checks.append((events, "events", "user_id", "users", user_ids))
+    for table, name, column, target, ids in checks:
+        values = _numpy(table[column])
+        row = first_not_in(values, ids)
+        if row is not None:
+            raise BadInput(
+                f"{values[row]} is not the id of any row in {target}",
+                file=shown[name],
+                column=column,
+                row=row + 1,
+            )
+
+
+def first_not_in(values: np.ndarray, ids: np.ndarray) -> int | None:
+    """The position of the first of `values` that is not in `ids` (both int64), or None.
+
+    A table of flags answers in one pass where the ids lie close together, as ids of tables do; a sorted
+    search answers for any others.
+    """
+    if len(values) == 0:
+        return None
+    if len(ids) == 0:
+        return 0
+    low, high = int(ids.min()), int(ids.max())
+    if high - low < max(1_000_000, 64 * len(ids)):
+        flags = np.zeros(high - low + 1, dtype=bool)
+        flags[ids - low] = True
+        inside = (values >= low) & (values <= high)
+        known = flags[np.where(inside, values - low, 0)] & inside
+    else:
+        ordered = np.sort(ids)
+        known = ordered[np.minimum(np.searchsorted(ordered, values), len(ordered) - 1)] == values
+    bad = int(np.argmin(known))
+    return None if known[bad] else bad
+
+
+def first_duplicate(values: np.ndarray) -> int | None:
+    """The position of the first value that stood before already, or None. int64; ordered input costs one
+    pass.
+    """
+    if len(values) < 2 or bool(np.all(values[1:] > values[:-1])):
+        return None
+    order = np.argsort(values, kind="stable")
+    ordered = values[order]
+    again = order[1:][ordered[1:] == ordered[:-1]]
+    return int(again.min()) if len(again) else None
+
+
+def _converted_table(raw: pa.Table, spec: TableSpec, columns: tuple[Column, ...], path: Path) -> pa.Table:
+    """`raw` with the types and rules of `columns` applied; of several bad values the one in the first row is
+    named.
+    """
+    done: list[Any] = []
+    worst: BadInput | None = None
+    for column in columns:
+        if column.name not in raw.column_names:
+            if column.required:
+                raise BadInput(f"the column {column.name} is missing; {spec.name} need it", file=path)
+            done.append(pa.nulls(raw.num_rows, column.field.type))
+            continue
+        try:
+            done.append(
+                converted(
+                    raw[column.name],
+                    column.kind,
+                    required=column.required,
+                    low=column.low,
+                    high=column.high,
+                    choices=column.choices,
+                )
+            )
+        except BadValue as bad:
+            row = None if bad.position is None else bad.position + 1
+            if worst is None or (row or 0) < (worst.row or 0):
+                worst = BadInput(bad.sentence, file=path, column=column.name, row=row)
+    if worst is not None:
+        raise worst
+    return pa.Table.from_arrays(done, schema=pa.schema([column.field for column in columns]))
+
+
+def _check_key(table: pa.Table, spec: TableSpec, path: Path) -> None:
+    column = table[spec.key]
+    if column.null_count:
+        where = np.flatnonzero(_numpy(pc.is_valid(column)))
+        values = _numpy(column.drop_null())
+    else:
+        where, values = None, _numpy(column)
+    at = first_duplicate(values)
+    if at is not None:
+        row = at if where is None else int(where[at])
+        raise BadInput(
+            f"{values[at]} stands there twice; ids are unique", file=path, column=spec.key, row=row + 1
+        )
+
+
+def _sql_column(column: Column, *, present: bool) -> str:
+    """The column as DuckDB reads it from a Parquet file whose types `is_exact` has accepted."""
+    name = f'"{column.name}"'
+    kinds = {
+        Kind.INTEGER: "bigint",
+        Kind.SMALL_INTEGER: "integer",
+        Kind.NUMBER: "double",
+        Kind.BOOLEAN: "boolean",
+        Kind.TIME: "timestamptz",
+        Kind.TEXT: "varchar",
+    }
+    if not present:
+        return f"null::{kinds[column.kind]} as {name}"
+    if column.kind is Kind.TEXT:
+        return f"nullif({name}, '') as {name}"
+    return f"{name}::{kinds[column.kind]} as {name}"
+
+
+def _ids(column: pa.ChunkedArray, known: pa.Array | None) -> np.ndarray:
+    ids = _numpy(column)
+    return ids if known is None else np.concatenate([ids, _numpy(known)])
+
+
+def _numpy(column: pa.ChunkedArray | pa.Array) -> np.ndarray:
+    """The values of a column without nulls."""
+    if isinstance(column, pa.ChunkedArray):
+        column = column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
+    return np.asarray(column.to_numpy(zero_copy_only=False))
+
+
+def parquet_rows(path: Path | str) -> int:
+    """Rows of a Parquet file by its footer."""
+    return int(pq.read_metadata(path).num_rows)
