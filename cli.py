@@ -1,0 +1,80 @@
+"""The command table: which function answers `./run NAME`.
+
+A command's module is imported when it is asked for, so that `./run stack status` does not wait for the scoring
+engine.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from dataclasses import dataclass
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from core.cli import guarded
+from core.errors import BadInput
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One line of the table; `target` is `module:attribute`, a function or a Typer application."""
+
+    name: str
+    target: str
+    help: str
+
+
+COMMANDS = (
+    Command("demo", "data.demo:main", "set up, seed, score, close a window, say who was paid, serve the portal"),
+    Command("test", "cli:run_tests", "every test: lint, types, units, database, browser"),
+    Command("check", "cli:run_checks", "lint, types, dead code, docs"),
+    Command("portal", "frontend.serve:main", "serve the portal"),
+    Command("stack", "local_stack.commands:app", "up, down, status, reset of the local Supabase"),
+    Command("seed", "data.generate_fake_data:main", "generate believable users, videos, events and attacks"),
+    Command("import", "data.importers:main", "bring users, videos and events from files into Supabase"),
+    Command("score", "viewer_activity.score:main", "score closed days and keep the result"),
+    Command("split", "revenue_split.split:main", "score and split a pool with files alone"),
+    Command("close-window", "revenue_split.windows:main", "preview or close a revenue window"),
+    Command("check-ledger", "revenue_split.ledger_checks:main", "check every invariant of the books"),
+    Command("bench", "benchmarks.bench:main", "measure speed and memory against DuckDB's bare count"),
+)
+
+
+def _overview() -> None:
+    table = Table(box=None, show_header=False, padding=(0, 2))
+    for command in COMMANDS:
+        table.add_row(f"./run {command.name}", command.help)
+    out = Console(highlight=False)
+    out.print("Fairshare: pay creators by trusted engagement.\n")
+    out.print(table)
+    out.print("\n./run COMMAND --help tells a command's options.")
+
+
+def _application(command: Command) -> typer.Typer:
+    module, attribute = command.target.split(":")
+    target = getattr(importlib.import_module(module), attribute)
+    if isinstance(target, typer.Typer):
+        return target
+    application = typer.Typer(add_completion=False)
+    application.command(name=command.name)(target)
+    return application
+
+
+def main(arguments: list[str]) -> None:
+    """Runs one command; ends the program with its exit code."""
+    with guarded():
+        if not arguments or arguments[0] in ("-h", "--help", "help"):
+            _overview()
+            return
+        command = next((c for c in COMMANDS if c.name == arguments[0]), None)
+        if command is None:
+            names = ", ".join(c.name for c in COMMANDS)
+            raise BadInput(f"there is no command {arguments[0]!r}; there are {names}")
+        _application(command)(args=arguments[1:], prog_name=f"./run {command.name}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
