@@ -18,7 +18,6 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from core.errors import BadInput
 from core.table_files import is_parquet, parquet_schema, read_raw
@@ -121,7 +120,7 @@ def read_table(path: Path | str, spec: TableSpec) -> pa.Table:
     """
     path = Path(path)
     raw = read_raw(path, [column.name for column in spec.columns])
-    table = _converted_table(raw, spec, spec.columns, path)
+    table = pa.table(_converted_columns(raw, spec, spec.columns, path), schema=spec.schema)
     _check_key(table, spec, path)
     return table
 
@@ -149,7 +148,8 @@ def scan_table(con: duckdb.DuckDBPyConnection, path: Path | str, spec: TableSpec
     checked = [c for c in spec.columns if c.kind is not Kind.TEXT or c.choices]
     texts = [c.name for c in checked if c.kind is Kind.TEXT]
     raw = read_raw(path, [c.name for c in checked], as_dictionary=texts)
-    table = _converted_table(raw, spec, tuple(checked), path).select([c.name for c in keys])
+    done = _converted_columns(raw, spec, tuple(checked), path)
+    table = pa.table({c.name: done[c.name] for c in keys}, schema=pa.schema([c.field for c in keys]))
     _check_key(table, spec, path)
     columns = ", ".join(_sql_column(c, present=c.name in found.names) for c in spec.columns)
     source = str(path).replace("'", "''")
@@ -227,28 +227,28 @@ def first_duplicate(values: np.ndarray) -> int | None:
     return int(again.min()) if len(again) else None
 
 
-def _converted_table(raw: pa.Table, spec: TableSpec, columns: tuple[Column, ...], path: Path) -> pa.Table:
+def _converted_columns(
+    raw: pa.Table, spec: TableSpec, columns: tuple[Column, ...], path: Path
+) -> dict[str, Any]:
     """`raw` with the types and rules of `columns` applied; of several bad values the one in the first row is
     named.
     """
-    done: list[Any] = []
+    done: dict[str, Any] = {}
     worst: BadInput | None = None
     for column in columns:
         if column.name not in raw.column_names:
             if column.required:
                 raise BadInput(f"the column {column.name} is missing; {spec.name} need it", file=path)
-            done.append(pa.nulls(raw.num_rows, column.field.type))
+            done[column.name] = pa.nulls(raw.num_rows, column.field.type)
             continue
         try:
-            done.append(
-                converted(
-                    raw[column.name],
-                    column.kind,
-                    required=column.required,
-                    low=column.low,
-                    high=column.high,
-                    choices=column.choices,
-                )
+            done[column.name] = converted(
+                raw[column.name],
+                column.kind,
+                required=column.required,
+                low=column.low,
+                high=column.high,
+                choices=column.choices,
             )
         except BadValue as bad:
             row = None if bad.position is None else bad.position + 1
@@ -256,7 +256,7 @@ def _converted_table(raw: pa.Table, spec: TableSpec, columns: tuple[Column, ...]
                 worst = BadInput(bad.sentence, file=path, column=column.name, row=row)
     if worst is not None:
         raise worst
-    return pa.Table.from_arrays(done, schema=pa.schema([column.field for column in columns]))
+    return done
 
 
 def _check_key(table: pa.Table, spec: TableSpec, path: Path) -> None:
@@ -303,7 +303,3 @@ def _numpy(column: pa.ChunkedArray | pa.Array) -> np.ndarray:
         column = column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
     return np.asarray(column.to_numpy(zero_copy_only=False))
 
-
-def parquet_rows(path: Path | str) -> int:
-    """Rows of a Parquet file by its footer."""
-    return int(pq.read_metadata(path).num_rows)

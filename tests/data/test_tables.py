@@ -67,9 +67,9 @@ def test_every_column_but_ids_type_and_time_may_be_null_or_missing(tmp_path: Pat
         bare | {"ts": NOON, "event_id": None, "device_id": None, "ip_hash": None}
     ]
     user = read_table(written(tmp_path, kind, [{"id": 1, "kyc_level": None}], "users"), USERS)
-    assert user.to_pylist() == [{name: None for name in USERS.schema.names} | {"id": 1}]
+    assert user.to_pylist() == [dict.fromkeys(USERS.schema.names) | {"id": 1}]
     video = read_table(written(tmp_path, kind, [{"id": 1, "creator_id": 2, "title": None}], "videos"), VIDEOS)
-    assert video.to_pylist() == [{name: None for name in VIDEOS.schema.names} | {"id": 1, "creator_id": 2}]
+    assert video.to_pylist() == [dict.fromkeys(VIDEOS.schema.names) | {"id": 1, "creator_id": 2}]
 
 
 @pytest.mark.parametrize(
