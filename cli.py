@@ -29,8 +29,8 @@ class Command:
 
 COMMANDS = (
     Command("demo", "data.demo:main", "set up, seed, score, close a window, say who was paid, serve the portal"),
-    Command("test", "cli:run_tests", "every test: lint, types, units, database, browser"),
-    Command("check", "cli:run_checks", "lint, types, dead code, docs"),
+    Command("test", "checks:run_tests", "every test: lint, types, units, database, browser"),
+    Command("check", "checks:run_checks", "lint, types, dead code, docs"),
     Command("portal", "frontend.serve:main", "serve the portal"),
     Command("stack", "local_stack.commands:app", "up, down, status, reset of the local Supabase"),
     Command("seed", "data.generate_fake_data:main", "generate believable users, videos, events and attacks"),

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import httpx
 import psycopg
 from adbc_driver_postgresql import dbapi as adbc
 from supabase import Client, ClientOptions, create_client
@@ -22,8 +23,7 @@ def _options() -> ClientOptions:
     return ClientOptions(
         auto_refresh_token=False,
         persist_session=False,
-        postgrest_client_timeout=_TIMEOUT_S,
-        storage_client_timeout=_TIMEOUT_S,
+        httpx_client=httpx.Client(timeout=_TIMEOUT_S),
     )
 
 

@@ -106,7 +106,7 @@ class Server:
     def create_database(self, name: str, *, template: str = "template1") -> bool:
         """Makes the database and returns True, or returns False when it is there."""
         with psycopg.connect(self.url(SUPERUSER), autocommit=True) as connection:
-            if connection.execute("select from pg_database where datname = %s", (name,)).fetchone():
+            if connection.execute("select 1 from pg_database where datname = %s", (name,)).fetchone():
                 return False
             connection.execute(
                 sql.SQL("create database {} template {}").format(sql.Identifier(name), sql.Identifier(template))
@@ -162,11 +162,19 @@ class Server:
             ensure_folder_permissions(_BIN, 0o555)
             ensure_prefix_permissions(self.directory)
         # A server inherits the output of pg_ctl: a pipe would stay open for as long as it runs.
+        group = pwd.getpwnam(user).pw_gid if user else None
         with tempfile.TemporaryFile("w+") as output:
             done = subprocess.run(
-                [_BIN / program, *arguments], stdin=subprocess.DEVNULL, stdout=output, stderr=output, check=False,
-                cwd="/", user=user, group=pwd.getpwnam(user).pw_gid if user else None, extra_groups=[] if user else None,
-            )  # fmt: skip
+                [_BIN / program, *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                check=False,
+                cwd="/",
+                user=user,
+                group=group,
+                extra_groups=[] if user else None,
+            )
             output.seek(0)
             said = output.read()
         if done.returncode != 0:
@@ -187,7 +195,7 @@ class Server:
         return None
 
     def _clear_leftovers(self) -> None:
-        """Ends what a killed server left behind: children that hold its memory, and its pid file."""
+        """Ends what a killed server left behind: children that hold its memory, its pid file and socket."""
         if not self.directory.exists() or self._postmaster() is not None:
             return
         for process in psutil.process_iter(["name"]):
@@ -198,6 +206,8 @@ class Server:
             except (psutil.NoSuchProcess, psutil.AccessDenied):
                 continue
         (self.directory / "postmaster.pid").unlink(missing_ok=True)
+        for name in (_SOCKET_NAME, f"{_SOCKET_NAME}.lock"):
+            (self.socket_dir / name).unlink(missing_ok=True)
 
 
 def _last_line(text: str) -> str:

@@ -1,0 +1,112 @@
+"""`./run check` and `./run test`: one command that proves everything, and says in one line what is missing.
+
+Nothing may run on after the tests: what a killed run left is cleared before, and what this one left is an error.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import psutil
+import typer
+
+from core.cli import console
+from core.errors import FairshareError
+from core.settings import ROOT
+from local_stack.stack import Stack
+
+_BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+_TEST_STACK = re.compile(r"test-(\d+)$")
+_PYTHON = [sys.executable, "-P", "-m"]
+
+
+class CheckFailed(FairshareError):
+    """A check or test is red; its own output has said why."""
+
+    exit_code = 1
+
+
+def run_checks() -> None:
+    """Lint, format, types and dead code; stops at the first that is red."""
+    for name, command in (
+        ("lint", [*_PYTHON, "ruff", "check", "--quiet", "."]),
+        ("format", [*_PYTHON, "ruff", "format", "--check", "--quiet", "."]),
+        ("types", [*_PYTHON, "mypy", "--no-error-summary"]),
+        ("dead code", [*_PYTHON, "vulture"]),
+        ("shell", ["sh", "-n", "run"]),
+    ):
+        console.print(f"check: {name}")
+        if subprocess.run(command, cwd=ROOT, check=False).returncode != 0:
+            raise CheckFailed(f"{name} is red, see above")
+
+
+def run_tests(
+    arguments: Annotated[
+        list[str] | None,
+        typer.Argument(help="Handed to pytest, for example tests/money -k cap; the checks are skipped then."),
+    ] = None,
+) -> None:
+    """Every check and every test, in a stack of their own that is gone afterwards."""
+    _clear_stale_stacks()
+    if not arguments:
+        run_checks()
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+    browser = _find_browser() or _install_browser()
+    if browser:
+        environment["FAIRSHARE_CHROMIUM"] = browser
+    tests = subprocess.run([*_PYTHON, "pytest", *(arguments or [])], cwd=ROOT, env=environment, check=False)
+    left = _clear_stale_stacks()
+    if left:
+        raise CheckFailed(f"the tests left running what they started, now stopped: {', '.join(left)}")
+    if tests.returncode != 0:
+        raise CheckFailed("tests are red, see above")
+
+
+def _find_browser() -> str | None:
+    return os.environ.get("FAIRSHARE_CHROMIUM") or next((p for name in _BROWSERS if (p := shutil.which(name))), None)
+
+
+def _install_browser() -> str | None:
+    """Debian's Chromium where root or a password-less sudo may install it; else one line that says how."""
+    how = "no Chromium for the browser tests; install one (Debian: apt-get install chromium) or set FAIRSHARE_CHROMIUM"
+    apt = shutil.which("apt-get")
+    sudo = [] if os.geteuid() == 0 else ["sudo", "-n"]
+    may = apt and (not sudo or (shutil.which("sudo") and subprocess.run([*sudo, "true"], check=False).returncode == 0))
+    if not may:
+        console.print(how)
+        return None
+    console.print("installing Chromium for the browser tests (once) …")
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    for command in (["apt-get", "-qq", "update"], ["apt-get", "-qq", "install", "-y", "chromium"]):
+        done = subprocess.run([*sudo, *command], env=environment, stdout=subprocess.DEVNULL, check=False)
+        if done.returncode != 0:
+            console.print(how)
+            return None
+    return _find_browser()
+
+
+def _clear_stale_stacks() -> list[str]:
+    """Removes test stacks whose test run has ended; returns the names of those that still ran something."""
+    running = []
+    for folder in sorted((ROOT / ".local").glob("test-*")):
+        match = _TEST_STACK.fullmatch(folder.name)
+        if match is None or _is_test_run(int(match[1])):
+            continue
+        stack = Stack(folder.name)
+        if stack.down():
+            running.append(folder.name)
+        stack.remove()
+    return running
+
+
+def _is_test_run(pid: int) -> bool:
+    try:
+        return any("pytest" in Path(part).name for part in psutil.Process(pid).cmdline())
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        return False
