@@ -47,6 +47,15 @@ const { applied } = await applyPendingMigrations(app);
 console.error(`migrations applied: ${applied?.length ?? 0}`);
 if (mode === "migrate") process.exit(0);
 
+// At the first request after every start, Lite would give the three API roles ALL on every table of each schema that
+// has row-level security, and undo what the migrations revoked. It is told that this is done; its own storage schema,
+// whose tables carry policies of their own, does need the grants.
+const connection = app._connection;
+connection.rlsState = "active";
+for (const what of ["usage on schema storage", "all on all tables in schema storage"]) {
+  await connection.exec(`grant ${what} to anon, authenticated, service_role`);
+}
+
 const server = serve(
   {
     hostname: "127.0.0.1",
