@@ -1,0 +1,170 @@
+"""The HTTP side of signing in, beside Streamlit: the only place that sets or clears the session cookie.
+
+- `GET /auth/confirm` shows a button and changes nothing, so that a mail scanner that follows links uses none up;
+  its form posts the hash, the server verifies it and sets the cookie. A recovery link asks for the new password.
+- `POST /auth/complete` changes a one-time ticket into the cookie.
+- `POST /auth/logout` ends the session on the server and clears the cookie.
+
+Posts must come from a page of the same origin. Tickets and ids travel in bodies and cookies, never in an address.
+"""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import FormData
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from core.errors import FairshareError
+from frontend import surroundings
+from frontend.auth import flows, letters, throttle
+from frontend.auth.handles import BROWSER_COOKIE, SESSION_COOKIE
+from frontend.auth.refusals import AuthRefused, CodeRefused, ServiceUnreachable, TicketRefused
+from frontend.auth.store import SESSION_LIFETIME
+from frontend.navigation import safe_next
+from supabase_conn import user_client
+
+_KINDS: dict[str, flows.LinkKind] = {"signup": "signup", "email": "signup", "recovery": "recovery"}
+
+
+def is_tls(request: Request) -> bool:
+    """Whether the browser speaks TLS, to us or to the proxy before us."""
+    forwarded = request.headers.get("x-forwarded-proto", "").split(",")[0].strip()
+    return request.url.scheme == "https" or forwarded == "https"
+
+
+def _same_origin(request: Request) -> bool:
+    origin = request.headers.get("origin")
+    return origin is not None and urlsplit(origin).netloc == request.headers.get("host")
+
+
+def _address(request: Request) -> str:
+    return request.client.host if request.client else "unknown"
+
+
+def _text(form: FormData, name: str) -> str:
+    value = form.get(name)
+    return value if isinstance(value, str) else ""
+
+
+def _with_cookie(request: Request, response: Response, session_id: str) -> Response:
+    response.set_cookie(
+        SESSION_COOKIE,
+        session_id,
+        max_age=int(SESSION_LIFETIME.total_seconds()),
+        path="/",
+        httponly=True,
+        samesite="lax",
+        secure=is_tls(request),
+    )
+    return response
+
+
+def _page(html: str, *, status: int = 200) -> Response:
+    return HTMLResponse(html, status_code=status, headers=letters.HEADERS)
+
+
+def _problem(sentence: str, *, status: int) -> Response:
+    return _page(letters.problem(sentence), status=status)
+
+
+async def confirm_shown(request: Request) -> Response:
+    """The page behind a mailed link."""
+    kind = _KINDS.get(request.query_params.get("type", ""))
+    token_hash = request.query_params.get("token_hash", "")
+    if kind is None or not token_hash:
+        return _problem(CodeRefused().sentence, status=400)
+    return _page(letters.confirm(kind, token_hash))
+
+
+async def confirm_posted(request: Request) -> Response:
+    """Verifies the link; for a recovery, sets the new password too. Then the visitor is signed in."""
+    if not _same_origin(request):
+        return _problem("This form must be sent from the page it stands on.", status=403)
+    form = await request.form(max_files=0, max_fields=5)
+    kind = _KINDS.get(_text(form, "type"))
+    token_hash = _text(form, "token_hash")
+    if kind is None or not token_hash:
+        return _problem(CodeRefused().sentence, status=400)
+    password, repeated = _text(form, "password"), _text(form, "repeated")
+    try:
+        if kind == "recovery":
+            # Before the link is used up: a typing error must not cost a new mail.
+            flows.check_new_password(password, repeated)
+    except AuthRefused as refused:
+        return _page(letters.confirm(kind, token_hash, refused.sentence), status=422)
+    try:
+        session_id = await run_in_threadpool(_verify, kind, token_hash, password, _address(request))
+    except ServiceUnreachable as refused:
+        return _problem(refused.sentence, status=503)
+    except FairshareError as refused:
+        return _problem(refused.sentence, status=400)
+    return _with_cookie(request, RedirectResponse("/", status_code=303), session_id)
+
+
+def _verify(kind: flows.LinkKind, token_hash: str, password: str, address: str) -> str:
+    throttle.check(surroundings.jobs(), action="verify", account=token_hash, address=address)
+    client = user_client(surroundings.settings())
+    tokens = flows.verify_link(client, token_hash=token_hash, kind=kind)
+    store = surroundings.session_store()
+    if kind == "recovery":
+        flows.set_password(client, password=password)
+        store.end_all(tokens.auth_id)
+    return store.open(tokens)
+
+
+async def complete(request: Request) -> Response:
+    """Ticket in, cookie out."""
+    if not _same_origin(request):
+        return _problem("This form must be sent from the page it stands on.", status=403)
+    form = await request.form(max_files=0, max_fields=3)
+    try:
+        session_id = await run_in_threadpool(
+            lambda: surroundings.session_store().redeem_ticket(
+                _text(form, "ticket"), browser_id=request.cookies.get(BROWSER_COOKIE)
+            )
+        )
+    except TicketRefused as refused:
+        return _problem(refused.sentence, status=400)
+    target = safe_next(_text(form, "next"))
+    return _with_cookie(request, RedirectResponse(target, status_code=303), session_id)
+
+
+async def logout(request: Request) -> Response:
+    """Ends the session behind the cookie here and at Auth, and clears the cookie."""
+    if not _same_origin(request):
+        return _problem("This form must be sent from the page it stands on.", status=403)
+    await run_in_threadpool(end_session, request.cookies.get(SESSION_COOKIE), everywhere=False)
+    response = RedirectResponse("/", status_code=303)
+    response.delete_cookie(SESSION_COOKIE, path="/", httponly=True, samesite="lax", secure=is_tls(request))
+    return response
+
+
+def end_session(session_id: str | None, *, everywhere: bool) -> None:
+    """Ends one session, or all of its user's. Ours first: the cookie is dead even if Auth does not answer."""
+    store = surroundings.session_store()
+    session = store.find(session_id)
+    if session is None:
+        return
+    if everywhere:
+        store.end_all(session.tokens.auth_id)
+    else:
+        store.end(session.session_hash)
+    client = user_client(surroundings.settings())
+    try:
+        flows.adopt(client, session.tokens)
+        flows.sign_out(client, everywhere=everywhere)
+    except AuthRefused:
+        # The log-in is gone at Auth already, or Auth is away: its tokens are no longer kept anywhere.
+        return
+
+
+ROUTES = [
+    Route("/auth/confirm", confirm_shown, methods=["GET"]),
+    Route("/auth/confirm", confirm_posted, methods=["POST"]),
+    Route("/auth/complete", complete, methods=["POST"]),
+    Route("/auth/logout", logout, methods=["POST"]),
+]
