@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import typer
 from rich.console import Console
 from rich.table import Table
+from typer._click.exceptions import ClickException  # Typer's own copy, public under no other name
 
-from core.cli import guarded
+from core.cli import INTERRUPTED, guarded
 from core.errors import BadInput
 
 
@@ -63,6 +64,22 @@ def _application(command: Command) -> typer.Typer:
     return application
 
 
+def _run(command: Command, arguments: list[str]) -> None:
+    # Typer would print a box for a wrong option and nothing for an interruption; here both are one line.
+    try:
+        code = _application(command)(args=arguments, prog_name=f"./run {command.name}", standalone_mode=False)
+    except ClickException as error:
+        if not error.format_message():  # the help was asked for by giving nothing
+            raise SystemExit(error.exit_code) from None
+        raise BadInput(f"{error.format_message()} (./run {command.name} --help tells the options)") from None
+    except typer.Abort:
+        raise BadInput("stopped, nothing was done") from None
+    if code == INTERRUPTED:
+        raise KeyboardInterrupt
+    if isinstance(code, int) and code:
+        raise SystemExit(code)
+
+
 def main(arguments: list[str]) -> None:
     """Runs one command; ends the program with its exit code."""
     with guarded():
@@ -73,7 +90,7 @@ def main(arguments: list[str]) -> None:
         if command is None:
             names = ", ".join(c.name for c in COMMANDS)
             raise BadInput(f"there is no command {arguments[0]!r}; there are {names}")
-        _application(command)(args=arguments[1:], prog_name=f"./run {command.name}")
+        _run(command, arguments[1:])
 
 
 if __name__ == "__main__":

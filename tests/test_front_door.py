@@ -1,0 +1,81 @@
+"""What a newcomer reads and types agrees with what is there."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cli import COMMANDS
+from core.settings import ALIASES, ROOT, Settings
+
+NAMES = {command.name for command in COMMANDS}
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")]
+
+
+def run(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-P", "-m", "cli", *arguments],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def test_the_overview_names_every_command() -> None:
+    said = run("--help")
+    assert said.returncode == 0
+    assert set(re.findall(r"\./run ([a-z-]+)  ", said.stdout)) == NAMES
+
+
+@pytest.mark.parametrize("name", sorted(NAMES))
+def test_every_command_tells_its_options(name: str) -> None:
+    said = run(name, "--help")
+    assert (said.returncode, said.stderr) == (0, "")
+    assert f"Usage: ./run {name}" in said.stdout
+
+
+@pytest.mark.parametrize("name", sorted(NAMES - {"check", "test"}))
+def test_an_unknown_option_is_refused(name: str) -> None:
+    said = run(name, "--no-such-option")
+    assert said.returncode == 2
+    assert "Traceback" not in said.stderr
+
+
+def test_an_unknown_command_ends_with_one_line_and_exit_code_2() -> None:
+    said = run("frobnicate")
+    assert said.returncode == 2
+    assert said.stderr.startswith("error: there is no command 'frobnicate'")
+    assert said.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_every_command_and_link_of_the_pages_exists(page: Path) -> None:
+    text = page.read_text()
+    assert set(re.findall(r"\./run ([a-z][a-z-]*)", text)) <= NAMES
+    links = re.findall(r"\]\((?!https?:)([^)#]+)\)", text)
+    assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def test_the_example_environment_names_every_setting_once() -> None:
+    named = re.findall(r"^([A-Z_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE)
+    assert len(named) == len(set(named))
+    newest = {names[0] for names in ALIASES.values()}
+    others = {field.upper() for field in Settings.model_fields if field not in ALIASES}
+    local_only = {"FAIRSHARE_STACK", "FAIRSHARE_SITE_URL", "FAIRSHARE_PYTHON"}
+    assert set(named) == (newest | others | local_only) - {"FAIRSHARE_MAILBOX_DIR"}
+
+
+def test_run_works_from_another_folder_whose_files_bear_our_names(tmp_path: Path) -> None:
+    (tmp_path / "cli.py").write_text("raise SystemExit('the wrong cli')")
+    said = subprocess.run(
+        [ROOT / "run", "--help"], cwd=tmp_path, capture_output=True, text=True, check=False, env={**os.environ}
+    )
+    assert said.returncode == 0
+    assert "pay creators by trusted engagement" in said.stdout
