@@ -1,0 +1,222 @@
+"""`./run split`: scores a window and splits a pool with files alone; no database, no network."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import typer
+
+from core.engine import DEFAULT_MEMORY_LIMIT, connect
+from core.errors import BadInput
+from core.tables import EVENTS, USERS, VIDEOS, check_references, read_table, scan_table
+from core.timewindows import Window, from_us, parse_utc, to_us
+from revenue_split.allocation import SplitResult, split_window
+from revenue_split.outputs import SUMMARY, check_folder, write_folder
+from revenue_split.policy import POLICIES, Policy, policy_named
+from viewer_activity.creators import LatestScores
+from viewer_activity.model import scorer
+from viewer_activity.signals import DAY_US
+
+RESULTS = ("viewer_weights", "video_aggregates", "video_rev_shares", "creator_payouts")
+FILES = (*(f"{name}.parquet" for name in RESULTS), SUMMARY)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What is to be split. `out` is a folder; the three inputs are Parquet, CSV or JSON lines."""
+
+    users: Path
+    videos: Path
+    events: Path
+    window: Window
+    pool_cents: int
+    policy: Policy
+    out: Path
+    use_caps: bool = True
+    as_of: datetime | None = None
+
+
+@dataclass(slots=True)
+class Clock:
+    """Seconds by stage."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        begin = time.perf_counter()
+        yield
+        self.seconds[name] = round(time.perf_counter() - begin, 3)
+
+
+def split_files(con: duckdb.DuckDBPyConnection, job: Job) -> dict[str, Any]:
+    """Reads, checks, scores, splits and writes; returns the summary. Raises BadInput with nothing written.
+
+    Each UTC day of the window is scored by itself and the days are summed, as the database does it. Days before
+    the window that have events are scored as well, for the creators' past alone: they are never paid.
+    """
+    if job.pool_cents < 0:
+        raise BadInput(f"--pool-cents can not be negative, got {job.pool_cents}")
+    check_folder(job.out, FILES)
+    clock = Clock()
+    with clock.stage("read"):
+        users, videos, rows, first = _read(con, job)
+    with clock.stage("score"):
+        scores = scorer(job.policy.model)(
+            con,
+            _with_history(job.window, first),
+            latest=LatestScores.of_videos(videos),
+            as_of=job.as_of,
+            with_quiet=True,
+        )
+    with clock.stage("split"):
+        result = split_window(
+            policy=job.policy,
+            window=job.window,
+            pool_cents=job.pool_cents,
+            scores=scores,
+            videos=videos,
+            creators=users,
+            use_caps=job.use_caps,
+        )
+        begin = pa.scalar(job.window.start, pa.timestamp("us", "UTC"))
+        inside = scores.filter(pc.greater_equal(scores["window_start"], begin))
+    with clock.stage("write"):
+        tables = {
+            "viewer_weights": viewer_weights(users),
+            "video_aggregates": inside,
+            "video_rev_shares": result.videos,
+            "creator_payouts": result.creators,
+        }
+        # The stage that writes the summary can not tell its own end: it is left out of the file.
+        summary = _summary(job, result, rows, clock)
+        write_folder(job.out, tables, summary)
+    return summary | {"seconds": clock.seconds}
+
+
+def _read(con: duckdb.DuckDBPyConnection, job: Job) -> tuple[pa.Table, pa.Table, dict[str, int], int | None]:
+    """Users and videos; the relations `users`, `videos`, `events` in `con`; rows in; the first event's time."""
+    users, videos = read_table(job.users, USERS), read_table(job.videos, VIDEOS)
+    keys = scan_table(con, job.events, EVENTS, "events")
+    files: dict[str, Path | str] = {"users": job.users, "videos": job.videos, "events": job.events}
+    check_references(users, videos, keys, files=files)
+    con.register("users", users)
+    con.register("videos", videos)
+    first = pc.min(keys["ts"]).as_py()
+    rows = {"users": users.num_rows, "videos": videos.num_rows, "events": keys.num_rows}
+    return users, videos, rows, None if first is None else to_us(first)
+
+
+def _with_history(window: Window, first_us: int | None) -> Window:
+    """`window` reaching back to the midnight before the first event."""
+    if first_us is None or first_us >= window.start_us:
+        return window
+    return Window(from_us(first_us // DAY_US * DAY_US), window.end)
+
+
+def viewer_weights(users: pa.Table) -> pa.Table:
+    """A weight of 1 without reasons for everybody: the classic model counts every viewer in full."""
+    ids = np.sort(users["id"].to_numpy())
+    none = pa.ListArray.from_arrays(pa.array(np.zeros(len(ids) + 1, np.int32)), pa.array([], pa.string()))
+    return pa.table(
+        {
+            "user_id": ids,
+            "weight": np.ones(len(ids)),
+            "cluster_id": pa.nulls(len(ids), pa.int64()),
+            "reasons": none,
+        }
+    )
+
+
+def _summary(job: Job, result: SplitResult, rows: dict[str, int], clock: Clock) -> dict[str, Any]:
+    return {
+        "policy": job.policy.name,
+        "model": job.policy.model,
+        "window": {"start": job.window.start.isoformat(), "end": job.window.end.isoformat()},
+        "as_of": job.as_of.isoformat() if job.as_of else "the end of each scored day",
+        "pool_cents": result.pool_cents,
+        "allocated_cents": result.allocated_cents,
+        "residual_cents": result.residual_cents,
+        "kyc_caps": job.use_caps,
+        "withheld": {reason: asdict(part) for reason, part in result.withheld.items()},
+        "creators": result.creators.num_rows,
+        "videos": result.videos.num_rows,
+        "rows_in": rows,
+        "seconds": dict(clock.seconds),
+        "engine": f"duckdb {duckdb.__version__}",
+        "policy_rules": job.policy.to_json(),
+        "notes": [f"{job.policy.model} has no viewer weights: every viewer's weight is 1, without reasons"],
+    }
+
+
+def _given(path: Path) -> Path:
+    """A path as the caller meant it: `./run` changes to the project's folder before it starts Python."""
+    return Path(os.environ.get("FAIRSHARE_INVOKED_FROM", ".")) / path
+
+
+File = Annotated[Path, typer.Option(help="Parquet, CSV or JSON lines.", metavar="FILE")]
+
+
+def main(
+    users: File,
+    videos: File,
+    events: File,
+    start: Annotated[str, typer.Option(metavar="ISO", help="The window's start, UTC.")],
+    end: Annotated[str, typer.Option(metavar="ISO", help="The window's end, UTC, not included.")],
+    pool_cents: Annotated[int, typer.Option(metavar="N", help="The pool in whole cents.")],
+    out: Annotated[
+        Path,
+        typer.Option(metavar="DIR", help="A new or empty folder, or one with an earlier result, which is replaced."),
+    ],
+    policy: Annotated[str, typer.Option(help=f"One of {', '.join(POLICIES)}.")] = "classic_v1",
+    no_kyc_caps: Annotated[bool, typer.Option("--no-kyc-caps", help="Do not cap pay by KYC level.")] = False,
+    as_of: Annotated[
+        str | None, typer.Option(metavar="ISO", help="When ages are taken; by default at each scored day's end.")
+    ] = None,
+    memory_limit: Annotated[
+        str, typer.Option(envvar="FAIRSHARE_MEMORY_LIMIT", help="DuckDB's; more is spilled to disk.")
+    ] = DEFAULT_MEMORY_LIMIT,
+    temp_dir: Annotated[
+        Path | None, typer.Option(envvar="FAIRSHARE_TEMP_DIR", help="Where DuckDB spills to.")
+    ] = None,
+    threads: Annotated[int | None, typer.Option(envvar="FAIRSHARE_THREADS", min=1, help="By default all.")] = None,
+) -> None:
+    """Score a window and split a pool with files alone: no database, no network.
+
+    The inputs have the columns of the tables users, videos and event; every column but ids, creator_id,
+    event_type and ts may be missing or empty. Events from --end on are left out; events before --start are never
+    paid and serve the creators' past alone. Each UTC day is scored by itself and the days are summed.
+
+    Writes viewer_weights.parquet, video_aggregates.parquet, video_rev_shares.parquet, creator_payouts.parquet and
+    summary.json; all of them or, on any error, none. With KYC caps, a creator whose level is unknown gets nothing
+    yet, and the summary says so. allocated_cents + residual_cents == pool_cents, always.
+    """
+    job = Job(
+        users=_given(users),
+        videos=_given(videos),
+        events=_given(events),
+        window=Window(parse_utc(start, name="--start"), parse_utc(end, name="--end")),
+        pool_cents=pool_cents,
+        policy=policy_named(policy),
+        out=_given(out),
+        use_caps=not no_kyc_caps,
+        as_of=parse_utc(as_of, name="--as-of") if as_of else None,
+    )
+    with connect(memory_limit=memory_limit, threads=threads, temp_dir=temp_dir) as con:
+        summary = split_files(con, job)
+    typer.echo(json.dumps({name: summary[name] for name in REPORTED}, indent=2))
+
+
+REPORTED = ("policy", "pool_cents", "allocated_cents", "residual_cents", "creators", "withheld", "seconds")
