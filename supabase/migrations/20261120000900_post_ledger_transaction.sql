@@ -1,0 +1,160 @@
+-- Why: the one function that writes the ledger, set-based, for two entries or for hundreds of thousands.
+--
+-- Raises FS001 the key was used for another request, FS009 the entries do not sum to zero, FS011 an account would be
+-- overdrawn, FS012 a malformed request, FS013 the reversal does not mirror its original or comes twice.
+
+create function public.post_ledger_transaction(
+  p_idempotency_key text,
+  p_kind text,
+  p_entries jsonb,
+  p_event_at timestamptz,
+  p_memo text default null,
+  p_currency text default 'USD',
+  p_reverses bigint default null,
+  p_revenue_window_id bigint default null
+) returns jsonb
+language plpgsql security definer set search_path = '' as $$
+declare
+  v_hash text;
+  v_transaction public.ledger_transactions;
+  v_entries bigint;
+  v_sum numeric;
+  v_bad jsonb;
+  v_constraint text;
+begin
+  if coalesce(length(p_idempotency_key), 0) not between 1 and 200 or p_kind is null or p_event_at is null
+    or coalesce(p_currency, '') !~ '^[A-Z]{3}$' or jsonb_typeof(p_entries) is distinct from 'array' then
+    raise exception 'a posting needs a key of at most 200 letters, a kind, a time, a currency and a list of entries'
+      using errcode = 'FS012', detail = jsonb_build_object('idempotency_key', p_idempotency_key)::text;
+  end if;
+  select e into v_bad from jsonb_array_elements(p_entries) e
+  where jsonb_typeof(e) is distinct from 'object'
+    or jsonb_typeof(e -> 'kind') is distinct from 'string'
+    or jsonb_typeof(e -> 'amount_cents') is distinct from 'number'
+    or e ->> 'amount_cents' !~ '^-?[1-9][0-9]{0,17}$'
+    or coalesce(e ->> 'user_id', '0') !~ '^[0-9]{1,18}$'
+  limit 1;
+  if found then
+    raise exception 'an entry needs a kind, a user_id or none, and whole cents other than 0: %', v_bad
+      using errcode = 'FS012', detail = jsonb_build_object('entry', v_bad)::text;
+  end if;
+
+  v_hash := encode(sha256(convert_to(jsonb_build_object(
+    'kind', p_kind, 'entries', p_entries, 'event_at', extract(epoch from p_event_at), 'memo', p_memo,
+    'currency', p_currency, 'reverses', p_reverses, 'revenue_window_id', p_revenue_window_id)::text, 'utf8')), 'hex');
+
+  -- The unique key decides, not a look beforehand: a second caller waits here for the first one's commit.
+  insert into public.ledger_transactions
+    (idempotency_key, kind, request_hash, currency, event_at, reverses, memo, revenue_window_id)
+  values (p_idempotency_key, p_kind, v_hash, p_currency, p_event_at, p_reverses, p_memo, p_revenue_window_id)
+  on conflict on constraint one_transaction_per_idempotency_key do nothing
+  returning * into v_transaction;
+  if not found then
+    select * into strict v_transaction from public.ledger_transactions t where t.idempotency_key = p_idempotency_key;
+    if v_transaction.request_hash is distinct from v_hash then
+      raise exception 'the key % was already used for another posting', p_idempotency_key
+        using errcode = 'FS001', detail = jsonb_build_object(
+          'idempotency_key', p_idempotency_key, 'ledger_transaction_id', v_transaction.id)::text;
+    end if;
+    return jsonb_build_object('transaction_id', v_transaction.id, 'replayed', true);
+  end if;
+
+  select count(*), sum((e ->> 'amount_cents')::numeric) into v_entries, v_sum from jsonb_array_elements(p_entries) e;
+  if v_entries < 2 or v_sum <> 0 then
+    raise exception 'entries must be two or more and sum to 0 cents, not % with % cents', v_entries, v_sum
+      using errcode = 'FS009', detail = jsonb_build_object('entries', v_entries, 'sum_cents', v_sum)::text;
+  end if;
+
+  -- Accounts come to life in one order everywhere, and are locked in id order before a balance is read.
+  insert into public.ledger_accounts (kind, user_id, currency)
+  select distinct e.kind, e.user_id, p_currency
+  from jsonb_to_recordset(p_entries) as e(kind text, user_id bigint)
+  where not exists (
+    select from public.ledger_accounts a
+    where a.kind = e.kind and coalesce(a.user_id, -1) = coalesce(e.user_id, -1) and a.currency = p_currency)
+  order by e.kind, e.user_id
+  on conflict (kind, coalesce(user_id, -1), currency) do nothing;
+  perform a.id from public.ledger_accounts a
+  where a.currency = p_currency and (a.kind, coalesce(a.user_id, -1)) in (
+    select e.kind, coalesce(e.user_id, -1) from jsonb_to_recordset(p_entries) as e(kind text, user_id bigint))
+  order by a.id for update;
+
+  -- Entries on one account count in the order of the request.
+  with requested as (
+    select r.e ->> 'kind' as kind, (r.e ->> 'user_id')::bigint as user_id,
+      (r.e ->> 'amount_cents')::bigint as amount_cents, r.ord
+    from jsonb_array_elements(p_entries) with ordinality r(e, ord)
+  )
+  insert into public.ledger_entries (transaction_id, account_id, amount_cents, account_version, balance_after_cents)
+  select v_transaction.id, a.id, q.amount_cents,
+    a.version + row_number() over (partition by a.id order by q.ord),
+    a.balance_cents + sum(q.amount_cents) over (partition by a.id order by q.ord)
+  from requested q
+  join public.ledger_accounts a
+    on a.kind = q.kind and coalesce(a.user_id, -1) = coalesce(q.user_id, -1) and a.currency = p_currency
+  order by q.ord;
+
+  select jsonb_build_object('account_id', a.id, 'kind', a.kind, 'user_id', a.user_id,
+    'balance_cents', a.balance_cents, 'balance_after_cents', e.balance_after_cents) into v_bad
+  from public.ledger_entries e join public.ledger_accounts a on a.id = e.account_id
+  where e.transaction_id = v_transaction.id and e.balance_after_cents < 0 and not a.allow_negative
+  order by e.id limit 1;
+  if found then
+    raise exception 'the account % of user % holds % cents and would go to %',
+      v_bad ->> 'kind', coalesce(v_bad ->> 'user_id', 'none'), v_bad ->> 'balance_cents', v_bad ->> 'balance_after_cents'
+      using errcode = 'FS011', detail = v_bad::text;
+  end if;
+
+  update public.ledger_accounts a
+  set balance_cents = last.balance_after_cents, version = last.account_version
+  from (
+    select distinct on (e.account_id) e.account_id, e.account_version, e.balance_after_cents
+    from public.ledger_entries e where e.transaction_id = v_transaction.id
+    order by e.account_id, e.account_version desc
+  ) last
+  where last.account_id = a.id;
+
+  if p_reverses is not null then
+    perform public.check_reversal(p_reverses, v_transaction.id);
+  end if;
+  return jsonb_build_object('transaction_id', v_transaction.id, 'replayed', false);
+exception
+  when unique_violation then
+    get stacked diagnostics v_constraint = constraint_name;
+    if v_constraint = 'one_reversal_per_transaction' then
+      raise exception 'the transaction % was reversed before', p_reverses
+        using errcode = 'FS013', detail = jsonb_build_object('ledger_transaction_id', p_reverses)::text;
+    end if;
+    raise;
+end
+$$;
+comment on function public.post_ledger_transaction(text, text, jsonb, timestamptz, text, text, bigint, bigint) is
+  'Posts [{kind, user_id, amount_cents}] once per key; answers {transaction_id, replayed}.';
+
+create function public.check_reversal(p_original bigint, p_reversal bigint) returns void
+language plpgsql set search_path = '' as $$
+begin
+  if exists (
+    select from public.ledger_transactions o join public.ledger_transactions r on r.id = p_reversal
+    where o.id = p_original and (o.reverses is not null or o.currency <> r.currency)
+  ) or exists (
+    select from (
+      select e.account_id, e.amount_cents, count(*) as times from public.ledger_entries e
+      where e.transaction_id = p_original group by 1, 2
+    ) o full join (
+      select e.account_id, -e.amount_cents as amount_cents, count(*) as times from public.ledger_entries e
+      where e.transaction_id = p_reversal group by 1, 2
+    ) r using (account_id, amount_cents)
+    where o.times is distinct from r.times
+  ) then
+    raise exception 'a reversal takes back every entry of transaction % and nothing else', p_original
+      using errcode = 'FS013', detail = jsonb_build_object('ledger_transaction_id', p_original)::text;
+  end if;
+end
+$$;
+comment on function public.check_reversal(bigint, bigint) is 'Raises FS013 unless the second transaction mirrors the first.';
+
+revoke all on function public.post_ledger_transaction(text, text, jsonb, timestamptz, text, text, bigint, bigint),
+  public.check_reversal(bigint, bigint) from public, anon, authenticated, service_role;
+grant execute on function public.post_ledger_transaction(text, text, jsonb, timestamptz, text, text, bigint, bigint)
+  to service_role;

@@ -1,0 +1,1 @@
+-- Nothing is seeded by SQL: believable data comes from `./run seed`, which works on every project the same way.
