@@ -72,6 +72,7 @@ def converted(
     low: float | datetime | None,
     high: float | datetime | None,
     choices: tuple[str, ...] | None,
+    zero_is_unknown: bool = False,
 ) -> pa.ChunkedArray:
     """`raw` as `arrow_type(kind)`, every value checked. Raises BadValue for the first that is not allowed."""
     if choices is not None and pa.types.is_dictionary(raw.type):
@@ -86,9 +87,9 @@ def converted(
     if kind is Kind.NUMBER:
         _forbid(values, pc.invert(pc.is_finite(values)), "{} is not a finite number")
     if low is not None or high is not None:
-        _check_range(
-            values, pa.scalar(low, _TYPES[kind]), pa.scalar(high, _TYPES[kind]), _shown(low), _shown(high)
-        )
+        _check_range(values, kind, low, high)
+    if zero_is_unknown:
+        values = pc.if_else(pc.equal(values, 0), pa.scalar(None, _TYPES[kind]), values)
     if choices is not None:
         known = pc.is_in(values, value_set=pa.array(choices))
         unknown = pc.and_(pc.invert(known), pc.is_valid(values))
@@ -217,12 +218,22 @@ def _forbid(values: pa.ChunkedArray, bad: pa.ChunkedArray, sentence: str) -> Non
         raise BadValue(sentence.format(_word(values[at])), at)
 
 
-def _check_range(values: pa.ChunkedArray, low: pa.Scalar, high: pa.Scalar, *shown: str) -> None:
+def _check_range(
+    values: pa.ChunkedArray, kind: Kind, low: float | datetime | None, high: float | datetime | None
+) -> None:
     """One pass for the extremes; only a column that fails is compared value by value."""
     extremes = pc.min_max(values)
-    if pc.less(extremes["min"], low).as_py() or pc.greater(extremes["max"], high).as_py():
-        outside = pc.or_(pc.less(values, low), pc.greater(values, high))
-        _forbid(values, outside, f"{{}} is not between {shown[0]} and {shown[1]}")
+    for bound, end, beyond in ((low, "min", pc.less), (high, "max", pc.greater)):
+        if bound is not None and beyond(extremes[end], pa.scalar(bound, _TYPES[kind])).as_py():
+            break
+    else:
+        return
+    outside = pa.scalar(False)
+    for bound, beyond in ((low, pc.less), (high, pc.greater)):
+        if bound is not None:
+            outside = pc.or_(outside, beyond(values, pa.scalar(bound, _TYPES[kind])))
+    rule = f"not between {_shown(low)} and {_shown(high)}" if high is not None else f"below {_shown(low)}"
+    _forbid(values, outside, "{} is " + rule)
 
 
 def _is_numeric(found: pa.DataType) -> bool:
@@ -230,9 +241,7 @@ def _is_numeric(found: pa.DataType) -> bool:
 
 
 def _is_text(found: pa.DataType) -> bool:
-    return bool(
-        pa.types.is_string(found) or pa.types.is_large_string(found) or pa.types.is_string_view(found)
-    )
+    return bool(pa.types.is_string(found) or pa.types.is_large_string(found) or pa.types.is_string_view(found))
 
 
 def _is_bytes(found: pa.DataType) -> bool:

@@ -40,6 +40,7 @@ class Column:
     low: float | datetime | None = None
     high: float | datetime | None = None
     choices: tuple[str, ...] | None = None
+    zero_is_unknown: bool = False
 
     @property
     def field(self) -> pa.Field:
@@ -65,6 +66,10 @@ class TableSpec:
         return next(column for column in self.columns if column.name == name)
 
 
+def _id(name: str, *, required: bool = True) -> Column:
+    return Column(name, Kind.INTEGER, required, low=0)
+
+
 def _time(name: str, *, required: bool = False) -> Column:
     return Column(name, Kind.TIME, required, low=EARLIEST, high=LATEST)
 
@@ -73,7 +78,7 @@ USERS = TableSpec(
     "users",
     "id",
     (
-        Column("id", Kind.INTEGER, required=True),
+        _id("id"),
         _time("created_at"),
         Column("is_creator", Kind.BOOLEAN),
         Column("likely_bot", Kind.BOOLEAN),
@@ -86,11 +91,11 @@ VIDEOS = TableSpec(
     "videos",
     "id",
     (
-        Column("id", Kind.INTEGER, required=True),
-        Column("creator_id", Kind.INTEGER, required=True),
+        _id("id"),
+        _id("creator_id"),
         _time("created_at"),
         Column("title", Kind.TEXT),
-        Column("duration_s", Kind.NUMBER, low=0, high=10_000_000),
+        Column("duration_s", Kind.NUMBER, low=0, high=10_000_000, zero_is_unknown=True),
         Column("eis_current", Kind.NUMBER, low=0, high=100),
         _time("eis_updated_at"),
     ),
@@ -99,9 +104,9 @@ EVENTS = TableSpec(
     "events",
     "event_id",
     (
-        Column("event_id", Kind.INTEGER),
-        Column("video_id", Kind.INTEGER, required=True),
-        Column("user_id", Kind.INTEGER, required=True),
+        _id("event_id", required=False),
+        _id("video_id"),
+        _id("user_id"),
         Column("event_type", Kind.TEXT, required=True, choices=EVENT_TYPES),
         _time("ts", required=True),
         Column("device_id", Kind.TEXT),
@@ -227,9 +232,7 @@ def first_duplicate(values: np.ndarray) -> int | None:
     return int(again.min()) if len(again) else None
 
 
-def _converted_columns(
-    raw: pa.Table, spec: TableSpec, columns: tuple[Column, ...], path: Path
-) -> dict[str, Any]:
+def _converted_columns(raw: pa.Table, spec: TableSpec, columns: tuple[Column, ...], path: Path) -> dict[str, Any]:
     """`raw` with the types and rules of `columns` applied; of several bad values the one in the first row is
     named.
     """
@@ -249,6 +252,7 @@ def _converted_columns(
                 low=column.low,
                 high=column.high,
                 choices=column.choices,
+                zero_is_unknown=column.zero_is_unknown,
             )
         except BadValue as bad:
             row = None if bad.position is None else bad.position + 1
@@ -269,9 +273,7 @@ def _check_key(table: pa.Table, spec: TableSpec, path: Path) -> None:
     at = first_duplicate(values)
     if at is not None:
         row = at if where is None else int(where[at])
-        raise BadInput(
-            f"{values[at]} stands there twice; ids are unique", file=path, column=spec.key, row=row + 1
-        )
+        raise BadInput(f"{values[at]} stands there twice; ids are unique", file=path, column=spec.key, row=row + 1)
 
 
 def _sql_column(column: Column, *, present: bool) -> str:
@@ -289,6 +291,8 @@ def _sql_column(column: Column, *, present: bool) -> str:
         return f"null::{kinds[column.kind]} as {name}"
     if column.kind is Kind.TEXT:
         return f"nullif({name}, '') as {name}"
+    if column.zero_is_unknown:
+        return f"nullif({name}, 0)::{kinds[column.kind]} as {name}"
     return f"{name}::{kinds[column.kind]} as {name}"
 
 
@@ -302,4 +306,3 @@ def _numpy(column: pa.ChunkedArray | pa.Array) -> np.ndarray:
     if isinstance(column, pa.ChunkedArray):
         column = column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
     return np.asarray(column.to_numpy(zero_copy_only=False))
-

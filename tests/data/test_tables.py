@@ -103,6 +103,15 @@ def test_empty_text_is_unknown_and_not_one_device_that_many_share(tmp_path: Path
         assert table.select(["device_id", "ip_hash"]).to_pylist() == [{"device_id": None, "ip_hash": "a"}]
 
 
+def test_a_duration_of_zero_is_unknown(tmp_path: Path) -> None:
+    rows = [{"id": 1, "creator_id": 1, "duration_s": 0}, {"id": 2, "creator_id": 1, "duration_s": 3.5}]
+    assert read_table(written(tmp_path, "csv", rows), VIDEOS)["duration_s"].to_pylist() == [None, 3.5]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "videos.parquet")
+    con = duckdb.connect()
+    scan_table(con, tmp_path / "videos.parquet", VIDEOS, "v")
+    assert con.sql("select duration_s from v order by id").fetchall() == [(None,), (3.5,)]
+
+
 def test_whole_numbers_written_with_a_point_are_whole_numbers(tmp_path: Path) -> None:
     table = read_table(written(tmp_path, "csv", [{"id": 1, "kyc_level": "2.0"}], "users"), USERS)
     assert table["kyc_level"].to_pylist() == [2]
@@ -114,6 +123,7 @@ BAD_EVENTS = [
     ("user_id", "0x1F", "'0x1F' is not a whole number"),
     ("video_id", "99999999999999999999", "is not a whole number"),
     ("video_id", None, "has no value"),
+    ("video_id", "-7", "-7 is below 0"),
     ("event_type", "gift", "'gift' is not one of view, like"),
     ("event_type", None, "has no value"),
     ("ts", "yesterday", "'yesterday' is not a time"),
@@ -127,9 +137,7 @@ BAD_EVENTS = [
 
 @pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
 @pytest.mark.parametrize(("column", "value", "sentence"), BAD_EVENTS)
-def test_the_first_bad_event_is_named(
-    tmp_path: Path, kind: str, column: str, value: str | None, sentence: str
-) -> None:
+def test_the_first_bad_event_is_named(tmp_path: Path, kind: str, column: str, value: str | None, sentence: str) -> None:
     rows = [{k: str(v) for k, v in EVENT.items()} | {"event_id": str(n)} for n in range(1, 8)]
     rows[4] = rows[4] | {column: value}
     rows[6] = rows[6] | {"user_id": "later"}
@@ -161,14 +169,10 @@ def test_the_first_bad_event_is_named(
     ],
 )
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
-def test_numbers_out_of_range_are_refused(
-    tmp_path: Path, spec: object, column: str, value: float, kind: str
-) -> None:
+def test_numbers_out_of_range_are_refused(tmp_path: Path, spec: object, column: str, value: float, kind: str) -> None:
     rows = [{"id": 1, "creator_id": 1}, {"id": 2, "creator_id": 1, column: value}]
     if kind == "parquet":
-        pq.write_table(
-            pa.table({"id": [1, 2], "creator_id": [1, 1], column: [None, value]}), tmp_path / "t.parquet"
-        )
+        pq.write_table(pa.table({"id": [1, 2], "creator_id": [1, 1], column: [None, value]}), tmp_path / "t.parquet")
         path = tmp_path / "t.parquet"
     else:
         path = written(tmp_path, kind, rows, "t")
@@ -260,13 +264,9 @@ def test_the_first_row_that_points_nowhere_is_named() -> None:
     events = pa.table({"video_id": [7, 8, 7], "user_id": [1, 2, 2]})
     check_references(users, videos, events)
     files = {"events": "e.csv", "videos": "v.csv"}
-    with pytest.raises(
-        BadInput, match=r"v.csv, column creator_id, row 2: 2 is not the id of any row in users"
-    ):
+    with pytest.raises(BadInput, match=r"v.csv, column creator_id, row 2: 2 is not the id of any row in users"):
         check_references(users.slice(0, 1), videos, events, files=files)
-    with pytest.raises(
-        BadInput, match=r"e.csv, column video_id, row 2: 8 is not the id of any row in videos"
-    ):
+    with pytest.raises(BadInput, match=r"e.csv, column video_id, row 2: 8 is not the id of any row in videos"):
         check_references(users, videos.slice(0, 1), events, files=files)
     check_references(users.slice(0, 1), videos, events, known_users=pa.array([2]))
     check_references(users, videos.slice(0, 1), events, known_videos=pa.array([8, 9]))
