@@ -122,6 +122,8 @@ def steps_of(share: WindowShare) -> list[tuple[str, int]]:
     steps += [("platform fee", -share.platform_fee_cents), ("reserve", -share.reserve_cents)]
     if share.carried_cents:
         steps.append(("carried forward", -share.carried_cents))
+    if share.released_carry_cents:
+        steps.append(("carried before", share.released_carry_cents))
     return steps
 
 
@@ -133,7 +135,7 @@ def window_table(shares: Sequence[WindowShare], fmt: Formats) -> dict[str, list[
         "fee": "platform_fee_cents",
         "reserve": "reserve_cents",
         "carried": "carried_cents",
-        "available": "pay_now_cents",
+        "carried before": "released_carry_cents",
     }
     return {
         "window (UTC)": [fmt.utc_range(share.start, share.end) for share in shares],
@@ -141,6 +143,7 @@ def window_table(shares: Sequence[WindowShare], fmt: Formats) -> dict[str, list[
             title: [fmt.money(getattr(share, name), share.currency) for share in shares]
             for title, name in columns.items()
         },
+        "available": [fmt.money(share.pay_now_cents + share.released_carry_cents, share.currency) for share in shares],
         "state": ["reversed" if share.is_reversed else "final" for share in shares],
     }
 

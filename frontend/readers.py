@@ -77,7 +77,10 @@ class Reserve:
 
 @dataclass(frozen=True, slots=True)
 class WindowShare:
-    """What one closed window brought to one creator: capped = fee + reserve + pay now + carried."""
+    """What one closed window brought to one creator: capped = fee + reserve + pay now + carried.
+
+    `released_carry_cents` was carried from earlier windows and became available with this one.
+    """
 
     window_id: int
     start: datetime
@@ -93,6 +96,7 @@ class WindowShare:
     reserve_cents: int
     pay_now_cents: int
     carried_cents: int
+    released_carry_cents: int
 
     @property
     def earned_cents(self) -> int:
@@ -156,33 +160,44 @@ def read_open_reserves(client: Any, user_id: int) -> list[Reserve]:
     return [Reserve(row["amount_cents"], sure(row["available_at"])) for row in rows]
 
 
+_MONEY = (
+    "alloc_cents",
+    "capped_cents",
+    "platform_fee_cents",
+    "reserve_cents",
+    "pay_now_cents",
+    "carried_cents",
+    "released_carry_cents",
+)
+
+
 def read_window_shares(client: Any, user_id: int) -> list[WindowShare]:
     """Every closed or reversed window that a creator had a part in, the latest first."""
-    money = "alloc_cents,capped_cents,platform_fee_cents,reserve_cents,pay_now_cents,carried_cents"
-    window = "id,window_start,window_end,closed_at,currency,policy_name,model,status"
+    windows = {row["revenue_window_id"]: row for row in client.rpc("my_windows").execute().data}
     rows: list[dict[str, Any]] = []
     while True:
-        query = client.table("window_allocations").select(f"revenue_window_id,{money},revenue_windows({window})")
+        query = client.table("window_allocations").select(f"revenue_window_id,{','.join(_MONEY)}")
         query = query.eq("creator_id", user_id).order("revenue_window_id").limit(PAGE_ROWS)
         page = query.gt("revenue_window_id", rows[-1]["revenue_window_id"] if rows else 0).execute().data
         rows += page
         if len(page) < PAGE_ROWS:
             break
-    shares = [
-        WindowShare(
-            window_id=row["revenue_window_id"],
-            start=sure(row["revenue_windows"]["window_start"]),
-            end=sure(row["revenue_windows"]["window_end"]),
-            closed_at=sure(row["revenue_windows"]["closed_at"]),
-            currency=row["revenue_windows"]["currency"],
-            policy_name=row["revenue_windows"]["policy_name"],
-            model=row["revenue_windows"]["model"],
-            is_reversed=row["revenue_windows"]["status"] == "reversed",
-            **{name: row[name] for name in money.split(",")},
-        )
-        for row in rows
-    ]
+    shares = [_window_share(windows[row["revenue_window_id"]], row) for row in rows]
     return sorted(shares, key=lambda share: (share.end, share.window_id), reverse=True)
+
+
+def _window_share(window: dict[str, Any], money: dict[str, Any]) -> WindowShare:
+    return WindowShare(
+        window_id=window["revenue_window_id"],
+        start=sure(window["window_start"]),
+        end=sure(window["window_end"]),
+        closed_at=sure(window["closed_at"]),
+        currency=window["currency"],
+        policy_name=window["policy_name"],
+        model=window["model"],
+        is_reversed=window["status"] == "reversed",
+        **{name: money[name] for name in _MONEY},
+    )
 
 
 def read_videos(client: Any, *, creator_id: int | None = None) -> list[VideoRow]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import streamlit as st
 
@@ -32,7 +33,9 @@ def run() -> None:
     for entry in visible:
         # Before signing in there are few pages: one row at the top, without headings.
         heading = entry.section if visitor else ""
-        sections.setdefault(heading, []).append(_page(entry, default=entry is start))
+        sections.setdefault(heading, []).append(_page(entry, is_start=entry is start))
+    # The start page answers at the root alone, so its own address needs a page too.
+    sections[start.section if visitor else ""].append(_page(start, visibility="hidden"))
     # An address that is not for this visitor is answered in words; that page's own code is not even loaded.
     others = [entry for entry in navigation.REGISTRY if entry not in visible and (local or not entry.local_only)]
     sections[start.section if visitor else ""] += [
@@ -47,13 +50,14 @@ def run() -> None:
         page.run()
 
 
-def _page(entry: Entry, *, default: bool) -> object:
+def _page(entry: Entry, *, is_start: bool = False, visibility: Literal["visible", "hidden"] = "visible") -> object:
     return st.Page(
         _PAGES / f"{entry.module}.py",
         title=entry.title,
         icon=f":material/{entry.icon}:",
-        url_path=entry.path,
-        default=default,
+        url_path="start" if is_start else entry.path,
+        default=is_start,
+        visibility=visibility,
         help=entry.help,
     )
 

@@ -14,7 +14,7 @@ from frontend.auth import visitor as door
 from frontend.auth.visitor import Visitor
 from frontend.navigation import Entry, Role, entry_of
 
-_CHECK_EVERY_S = 15
+_CHECK_EVERY_S = 10
 _VISITOR = "_visitor"
 _NEXT = "_next_path"
 _NOT_ALLOWED = {"42501", "PGRST301"}
