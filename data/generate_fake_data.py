@@ -91,19 +91,19 @@ def main(
         require_consent(settings, yes_i_mean)
     begin = time.monotonic()
     dataset = make_dataset(plan, names)
-    console.print(f"generated {_sizes(dataset)} in {time.monotonic() - begin:.1f} s, seed {seed}")
+    console.print(f"generated {_sizes(dataset)} in {time.monotonic() - begin:.1f} s, seed {seed}", soft_wrap=True)
     if settings is not None:
         begin = time.monotonic()
         done = insert_dataset(settings, dataset, emails=viewers, creator_emails=creators)
         rows = ", ".join(f"{count:,} {name}" for name, count in done.new.items())
-        console.print(f"inserted {rows} new in {time.monotonic() - begin:.1f} s")
+        console.print(f"inserted {rows} new in {time.monotonic() - begin:.1f} s", soft_wrap=True)
         for account in done.accounts:
             _tell(account.email, account.user_id, account.password, account.confirmed)
         dataset = done.dataset
     if out is not None or not insert:
         folder = (out or SNAPSHOTS / f"{last:%Y%m%d}-{length}d-seed{seed}").resolve()
         written = write_snapshot(dataset, folder, kind)
-        console.print(f"wrote {len(written)} files to {folder}")
+        console.print(f"wrote {len(written)} files to {folder}", soft_wrap=True)
 
 
 def _addresses(text: str) -> list[str]:
@@ -122,4 +122,4 @@ def _sizes(dataset: Dataset) -> str:
 def _tell(email: str, user_id: int, password: str | None, confirmed: bool) -> None:
     how = "had an account before" if password is None else f"password {password}"
     waits = "" if confirmed else "; confirm the address by the mail that was sent to it"
-    console.print(f"  {email} is user {user_id}, {how}{waits}")
+    console.print(f"  {email} is user {user_id}, {how}{waits}", soft_wrap=True)

@@ -116,4 +116,7 @@ def main(
     begin = time.monotonic()
     new = import_folder(settings, folder)
     rows = ", ".join(f"{count:,} {name}" for name, count in new.items())
-    console.print(f"imported {rows} new in {time.monotonic() - begin:.1f} s; what was there already stayed as it was")
+    console.print(
+        f"imported {rows} new in {time.monotonic() - begin:.1f} s; what was there already stayed as it was",
+        soft_wrap=True,
+    )

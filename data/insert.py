@@ -20,6 +20,8 @@ from data.dataset import Dataset, renamed
 from data.load import Batch, load
 from data.sealing import sealed_info
 
+ADVICE = "nothing was written; another seed or size needs another --first-id, or an empty database"
+
 
 @dataclass(frozen=True)
 class Inserted:
@@ -77,7 +79,7 @@ def insert_dataset(
         ours = _with_emails(renamed(_fit_for_demo(dataset, chosen, len(emails)), ids), accounts)
         advance(note="sealing personal data")
         tables = ours.tables() | {"user_info": sealed_info(ours.user_info, key)}
-        batch = Batch(tables=tables, signed_up=tuple(ids.values()))
+        batch = Batch(tables=tables, signed_up=tuple(ids.values()), advice=ADVICE)
         into = load if settings.supabase_db_url is not None else load_api.load
         new = into(settings, batch, note=lambda text: advance(note=text))
     return Inserted(new, tuple(accounts), ours)

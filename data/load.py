@@ -40,6 +40,7 @@ class Batch:
     tables: Mapping[str, pa.Table]
     signed_up: tuple[int, ...] = ()
     files: Mapping[str, str] = field(default_factory=dict)
+    advice: str = "nothing was written"
 
 
 # For each table: rows of another kind that have one of the new ids. What a reviewer or a scorer may change is
@@ -184,7 +185,7 @@ def _refuse_conflicts(cur: adbc.Cursor, name: str, batch: Batch) -> None:
         return
     row, key = found
     raise BadInput(
-        f"{key} is the id of another row in the database; nothing was written",
+        f"{key} is the id of another row in the database; {batch.advice}",
         file=batch.files.get(name, name),
         column="event_id" if name == "events" else "id",
         row=int(row),

@@ -89,7 +89,7 @@ def _missing(client: Any, batch: Batch, name: str, table: str, key: str, same: t
     if pc.any(differs).as_py():
         at = pc.index(differs, True).as_py()
         raise BadInput(
-            f"{own[key][at].as_py()} is the id of another row in the database; nothing was written",
+            f"{own[key][at].as_py()} is the id of another row in the database; {batch.advice}",
             file=batch.files.get(name, name),
             column=key,
             row=int(known[at]) + 1,

@@ -211,7 +211,7 @@ class Stage:
         ids, at = np.unique(creator, return_inverse=True)
         by_creator = np.bincount(at, totals)
         if not by_creator.any():
-            raise BadInput("an attack on a rival needs a creator whose videos are watched")
+            raise BadInput("framing and report_brigade need a creator whose videos are watched; raise --users")
         ranked = np.argsort(-by_creator, kind="stable")
         ranked = ranked[by_creator[ranked] > 0]
         chosen = ids[ranked[int(self.rng.integers(0, max(1, len(ranked) // 4)))]]  # among the larger quarter
@@ -223,15 +223,32 @@ class Stage:
         return found
 
     def honest(self, count: int, *, creators: bool, role: str, min_age_days: float = 30) -> np.ndarray:
-        """Existing accounts of at least that age that no attack has used; fewer if there are not so many."""
+        """Existing accounts of at least that age that no attack has used; at most half of those that there
+        are.
+        """
         users = self.world.users
         ids = users["id"].to_numpy()
         old = pc.fill_null(pc.less(users["created_at"], self._moment(min_age_days)), False)
         fits = old.to_numpy() & ~np.isin(ids, self.world.taken)
         fits &= pc.fill_null(users["is_creator"], False).to_numpy() == creators
-        chosen = np.sort(self.rng.permutation(ids[fits])[:count])
+        chosen = np.sort(self.rng.permutation(ids[fits])[: min(count, int(fits.sum()) // 2)])
         self.roles.append((chosen, role))
         return chosen
+
+    def usual(self, accounts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """A device and an address that each existing account was seen with; fresh ones where nothing is
+        known.
+        """
+        events = self.world.events
+        who = events["user_id"].to_numpy()
+        rows = np.flatnonzero(np.isin(who, accounts))
+        at = np.searchsorted(accounts, who[rows])  # `honest` returns sorted ids
+        device, address = self.ids(len(accounts)), self.ids(len(accounts))
+        for found, column in ((device, "device_id"), (address, "ip_hash")):
+            seen = events[column].take(pa.array(rows))
+            known = seen.is_valid().to_numpy()
+            found[at[known]] = seen.drop_null().to_numpy(zero_copy_only=False).astype("U16")
+        return device, address
 
     def _moment(self, age_days: float) -> pa.Scalar:
         return pa.scalar(self.world.end_us - int(age_days * DAY_US), pa.int64()).cast(pa.timestamp("us", "UTC"))

@@ -60,13 +60,15 @@ def comment_pod(
     stage = Stage.of(world, rng)
     pod = stage.honest(members, creators=True, role="member", min_age_days=0)
     if len(pod) < 2:
-        raise BadInput("a comment pod needs at least two creators that no other attack has used")
+        raise BadInput(
+            "comment_pod needs at least four creators that no other attack has used; raise --users or leave it out"
+        )
     creator = world.videos["creator_id"].to_numpy()
     rows = np.flatnonzero(np.isin(creator, pod) & world.videos["created_at"].is_valid().to_numpy())
     ids, owner = world.videos["id"].to_numpy()[rows], creator[rows]
     created = world.videos["created_at"].to_numpy().view("i8")[rows]
     stage.aim(ids, owner, "gain")
-    machine, address = stage.ids(len(pod)), stage.ids(len(pod))
+    machine, address = stage.usual(pod)
     who = np.tile(np.arange(len(pod)), len(ids) * rounds)
     at = np.repeat(np.tile(np.arange(len(ids)), rounds), len(pod))
     begin = np.maximum(created[at], world.start_us)
@@ -136,7 +138,7 @@ def hijacked(
     own = stage.own_videos(1, 3)
     stolen = stage.honest(accounts, creators=False, role="hijacked")
     if len(stolen) == 0:
-        raise BadInput("hijacking needs accounts that are at least 30 days old")
+        raise BadInput("hijacked needs viewers of at least 30 days that no other attack has used; raise --users")
     machines = max(1, len(stolen) // 6)
     machine, address = stage.ids(machines), stage.ids(max(1, machines // 2))
     who = np.repeat(np.arange(len(stolen)), acts_each)
