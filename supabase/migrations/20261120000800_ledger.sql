@@ -31,7 +31,7 @@ create table public.ledger_accounts (
   constraint creator_accounts_have_an_owner check (starts_with(kind, 'creator_') = (user_id is not null)),
   constraint account_currency_is_three_letters check (currency ~ '^[A-Z]{3}$'),
   constraint no_overdraft check (allow_negative or balance_cents >= 0)
-);
+) with (fillfactor = 60); -- room for the next balance on the same page: no index is touched by an update
 comment on table public.ledger_accounts is 'Accounts with their running balance. Kinds are explained in the migration.';
 comment on column public.ledger_accounts.version is 'How many entries the account has; the latest entry carries this number.';
 comment on column public.ledger_accounts.allow_negative is 'Follows from the kind.';
@@ -114,24 +114,23 @@ create trigger ledger_entries_are_append_only before update or delete on public.
 create trigger ledger_entries_are_never_truncated before truncate on public.ledger_entries
   for each statement execute function public.refuse_truncate();
 
--- An account's balance moves only together with its version, and it never changes its owner, kind or currency.
-create function public.guard_ledger_account() returns trigger
+-- An account's balance moves only together with its version, and it never changes its owner, kind or currency. The
+-- condition stands in the trigger, where it costs nothing on the hundreds of thousands of rows of a close.
+create function public.refuse_account_change() returns trigger
 language plpgsql set search_path = '' as $$
 begin
-  if tg_op = 'DELETE' then
-    raise exception 'a ledger account is never deleted'
-      using errcode = 'FS010', detail = jsonb_build_object('table', tg_table_name, 'operation', tg_op)::text;
-  elsif (new.id, new.kind, new.user_id, new.currency) is distinct from (old.id, old.kind, old.user_id, old.currency)
-    or new.version <= old.version then
-    raise exception 'a ledger account changes only through new entries'
-      using errcode = 'FS010', detail = jsonb_build_object('table', tg_table_name, 'operation', tg_op)::text;
-  end if;
-  return new;
+  raise exception 'a ledger account changes only through new entries and is never deleted'
+    using errcode = 'FS010', detail = jsonb_build_object('table', tg_table_name, 'operation', tg_op)::text;
 end
 $$;
-comment on function public.guard_ledger_account() is 'Trigger: balances move only with new entries.';
-revoke all on function public.guard_ledger_account() from public, anon, authenticated, service_role;
-create trigger ledger_accounts_move_with_entries before update or delete on public.ledger_accounts
-  for each row execute function public.guard_ledger_account();
+comment on function public.refuse_account_change() is 'Trigger: balances move only with new entries.';
+revoke all on function public.refuse_account_change() from public, anon, authenticated, service_role;
+create trigger ledger_accounts_move_with_entries before update on public.ledger_accounts
+  for each row when (
+    new.version <= old.version
+    or (new.id, new.kind, new.user_id, new.currency) is distinct from (old.id, old.kind, old.user_id, old.currency))
+  execute function public.refuse_account_change();
+create trigger ledger_accounts_are_never_deleted before delete on public.ledger_accounts
+  for each row execute function public.refuse_account_change();
 create trigger ledger_accounts_are_never_truncated before truncate on public.ledger_accounts
   for each statement execute function public.refuse_truncate();

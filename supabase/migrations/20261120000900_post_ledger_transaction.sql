@@ -13,7 +13,7 @@ create function public.post_ledger_transaction(
   p_reverses bigint default null,
   p_revenue_window_id bigint default null
 ) returns jsonb
-language plpgsql security definer set search_path = '' as $$
+language plpgsql security definer set search_path = '' set work_mem = '64MB' as $$
 declare
   v_hash text;
   v_transaction public.ledger_transactions;

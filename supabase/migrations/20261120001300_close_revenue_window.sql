@@ -112,7 +112,7 @@ comment on function public.check_window_figures(bigint) is
 create function public.close_revenue_window(
   p_idempotency_key text, p_window jsonb, p_shares jsonb, p_allocations jsonb
 ) returns jsonb
-language plpgsql security definer set search_path = '' as $$
+language plpgsql security definer set search_path = '' set work_mem = '64MB' as $$
 declare
   v_caller text := coalesce(nullif(current_setting('role', true), 'none'), session_user);
   v_policy jsonb := p_window -> 'policy';

@@ -1,0 +1,137 @@
+"""Why money did not move: one class a reason, each with its object and a sentence for the user.
+
+The database raises distinct SQLSTATEs (the migrations list them) with the object as JSON in the detail; `refusal`
+turns them into these classes. Everything derives from `core.errors.Refused`, so a command ends with exit code 2.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import date
+from typing import Any, ClassVar
+
+from core.errors import Refused
+
+
+class MoneyRefused(Refused):
+    """Root of the refusals of the books. `details` is the object that it speaks of."""
+
+    #: SQLSTATE under which the database raises it.
+    code: ClassVar[str] = ""
+
+    def __init__(self, message: str, details: Mapping[str, Any] | None = None) -> None:
+        self.details: dict[str, Any] = dict(details or {})
+        super().__init__(message)
+
+
+class NotAllowed(MoneyRefused):
+    """The caller is not an admin and not a job."""
+
+    code = "42501"
+
+
+class KeyReused(MoneyRefused):
+    """The idempotency key was used for another request; `details` names what it did."""
+
+    code = "FS001"
+
+
+class WindowOverlaps(MoneyRefused):
+    """A closed window of the same kind shares time with this one."""
+
+    code = "FS003"
+
+
+class FiguresDisagree(MoneyRefused):
+    """Shares, allocations, residual and pool do not add up."""
+
+    code = "FS004"
+
+
+class PoolNotAllowed(MoneyRefused):
+    """The pool does not follow from the window's inputs and policy."""
+
+    code = "FS005"
+
+
+class StalePreview(MoneyRefused):
+    """A carried balance changed after the figures were computed: preview again."""
+
+    code = "FS006"
+
+
+class ForeignVideo(MoneyRefused):
+    """A share names a video of another creator."""
+
+    code = "FS007"
+
+
+class OverCap(MoneyRefused):
+    """An allocation is above the cap of the creator's KYC level."""
+
+    code = "FS008"
+
+
+class Unbalanced(MoneyRefused):
+    """Ledger entries that do not sum to zero."""
+
+    code = "FS009"
+
+
+class AppendOnly(MoneyRefused):
+    """Somebody tried to change or remove what is written once."""
+
+    code = "FS010"
+
+
+class Overdraft(MoneyRefused):
+    """An account would fall below zero; `details` names it and what it holds."""
+
+    code = "FS011"
+
+
+class MalformedRequest(MoneyRefused):
+    """A request that lacks something or holds something that is no number, time or key."""
+
+    code = "FS012"
+
+
+class ReversalRefused(MoneyRefused):
+    """A reversal that does not mirror its original, or comes a second time."""
+
+    code = "FS013"
+
+
+class DaysNotScored(MoneyRefused):
+    """Days of the window have events and no scores yet; `days` lists them."""
+
+    def __init__(self, days: list[date], model: str) -> None:
+        self.days = days
+        shown = ", ".join(day.isoformat() for day in days[:3]) + (" …" if len(days) > 3 else "")
+        count = "1 day of the window is" if len(days) == 1 else f"{len(days)} days of the window are"
+        super().__init__(
+            f"{count} not scored under {model} yet ({shown}): run ./run score --all",
+            {"days": [day.isoformat() for day in days], "model": model},
+        )
+
+
+_BY_CODE = {
+    kind.code: kind
+    for kind in (
+        NotAllowed, KeyReused, WindowOverlaps, FiguresDisagree, PoolNotAllowed, StalePreview, ForeignVideo, OverCap,
+        Unbalanced, AppendOnly, Overdraft, MalformedRequest, ReversalRefused,
+    )
+}  # fmt: skip
+
+
+def refusal(code: str | None, message: str, detail: str | None) -> MoneyRefused | None:
+    """The refusal that the database meant, or None for any other error."""
+    kind = _BY_CODE.get(code or "")
+    if kind is None:
+        return None
+    try:
+        details = json.loads(detail or "{}")
+    except ValueError:
+        details = {"detail": detail}
+    return kind(message, details if isinstance(details, dict) else {"detail": details})

@@ -1,0 +1,252 @@
+"""The only way in and out for revenue windows: kept scores, creators, carried balances, and the call that closes.
+
+Where `SUPABASE_DB_URL` is known, tables travel by ADBC and the close is called over SQL; elsewhere both go through the
+data API, page by key.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import psycopg
+import pyarrow as pa
+import pyarrow.compute as pc
+from adbc_driver_postgresql import dbapi as adbc
+from postgrest.exceptions import APIError
+
+from core.errors import StackError
+from core.settings import Settings
+from core.timewindows import Window
+from revenue_split.errors import refusal
+from supabase_conn import bulk_connection, job_client, sql_connection
+from viewer_activity.pages import Pages
+
+if TYPE_CHECKING:
+    from supabase import Client  # noqa: TID251  the type alone; the client comes from supabase_conn
+
+_TIME = pa.timestamp("us", "UTC")
+_SCORES = pa.schema(
+    [
+        ("id", pa.int64()),
+        ("video_id", pa.int64()),
+        ("window_start", _TIME),
+        ("window_end", _TIME),
+        ("eis", pa.float64()),
+        ("eng_units", pa.float64()),
+        ("early_boost", pa.bool_()),
+    ]
+)
+_VIDEOS = pa.schema([("id", pa.int64()), ("creator_id", pa.int64())])
+_CREATORS = pa.schema(
+    [
+        ("id", pa.int64()),
+        ("likely_bot", pa.bool_()),
+        ("kyc_level", pa.int32()),
+        ("creator_trust_score", pa.float64()),
+    ]
+)
+_CARRIED = pa.schema([("id", pa.int64()), ("user_id", pa.int64()), ("balance_cents", pa.int64())])
+_PAGE_ROWS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class WindowData:
+    """What a window's split is computed from; the tables have the columns that `split_window` reads."""
+
+    scores: pa.Table
+    videos: pa.Table
+    creators: pa.Table
+    #: What is carried from earlier windows, by creator.
+    carried_cents: dict[int, int]
+    #: Days with events that nobody scored under the model.
+    unscored: list[date]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One close, as the database takes it."""
+
+    idempotency_key: str
+    window: dict[str, Any]
+    shares: list[dict[str, Any]]
+    allocations: list[dict[str, Any]]
+
+
+def read_window(settings: Settings, window: Window, *, since: datetime, model: str, currency: str) -> WindowData:
+    """Reads everything for `window`; scores reach back to `since`. Raises ConfigError or StackError."""
+    span = Window(min(since, window.start), window.end)
+    connection = bulk_connection(settings)
+    if connection is None:
+        return _read_by_pages(job_client(settings), window, span, model, currency)
+    with connection:
+        try:
+            return _read_in_bulk(connection, window, span, model, currency)
+        except adbc.Error as error:
+            raise StackError(f"the database refused: {str(error).strip().splitlines()[0]}") from error
+
+
+def closed_window(settings: Settings, idempotency_key: str) -> dict[str, Any] | None:
+    """The row of revenue_windows that this key closed, times as ISO text; None where there is none."""
+    connection = sql_connection(settings)
+    if connection is None:
+        client = job_client(settings)
+        with _api_refusals():
+            rows: Any = (
+                client.table("revenue_windows").select("*").eq("idempotency_key", idempotency_key).execute().data
+            )
+        return rows[0] if rows else None
+    with connection, _sql_refusals():
+        row = connection.execute(
+            "select to_jsonb(w) from public.revenue_windows w where w.idempotency_key = %s", (idempotency_key,)
+        ).fetchone()
+    return None if row is None else row[0]
+
+
+def close_as_job(settings: Settings, request: Request) -> dict[str, Any]:
+    """Closes with the rights of a job: over SQL where that is known, else with the secret key."""
+    connection = sql_connection(settings)
+    if connection is None:
+        return close_as_user(job_client(settings), request)
+    with connection, _sql_refusals():
+        row = connection.execute(
+            "select public.close_revenue_window(%s, %s::jsonb, %s::jsonb, %s::jsonb)",
+            (
+                request.idempotency_key,
+                json.dumps(request.window),
+                json.dumps(request.shares),
+                json.dumps(request.allocations),
+            ),
+        ).fetchone()
+    if row is None:
+        raise StackError("the close gave no answer")
+    return dict(row[0])
+
+
+def close_as_user(client: Client, request: Request) -> dict[str, Any]:
+    """Closes with the rights of the client's user; the database refuses everybody but an admin."""
+    arguments = {
+        "p_idempotency_key": request.idempotency_key,
+        "p_window": request.window,
+        "p_shares": request.shares,
+        "p_allocations": request.allocations,
+    }
+    with _api_refusals():
+        data: Any = client.rpc("close_revenue_window", arguments).execute().data
+    return dict(data)
+
+
+# -- reading ------------------------------------------------------------------------------------------------------
+
+
+def _read_in_bulk(connection: adbc.Connection, window: Window, span: Window, model: str, currency: str) -> WindowData:
+    start, end, since = (f"'{moment.isoformat()}'::timestamptz" for moment in (window.start, window.end, span.start))
+    model_word, currency_word = (f"'{text.replace(chr(39), chr(39) * 2)}'" for text in (model, currency))
+
+    def read(query: str, schema: pa.Schema) -> pa.Table:
+        with connection.cursor() as cursor:
+            cursor.execute(query)
+            return cursor.fetch_arrow_table().cast(schema)
+
+    # One snapshot for all reads, so that a posting in between can not part balances from scores.
+    with connection.cursor() as cursor:
+        cursor.execute("set transaction isolation level repeatable read, read only")
+    scores = read(
+        f"select {', '.join(_SCORES.names)} from public.video_aggregates "  # noqa: S608 fixed names, quoted words
+        f"where window_start >= {since} and window_end <= {end} and model = {model_word} and eis is not null",
+        _SCORES,
+    )
+    videos = read("select id, creator_id from public.videos", _VIDEOS)
+    creators = read(
+        "select id, likely_bot, kyc_level::int4 as kyc_level, creator_trust_score from public.users u "
+        "where exists (select from public.videos v where v.creator_id = u.id)",
+        _CREATORS,
+    )
+    carried = read(
+        "select id, user_id, balance_cents from public.ledger_accounts "  # noqa: S608 a quoted word
+        f"where kind = 'creator_carried' and currency = {currency_word} and balance_cents <> 0",
+        _CARRIED,
+    )
+    unscored = read(
+        "select d::date as day from generate_series("  # noqa: S608 times and a quoted word
+        f"{start}, {end} - interval '1 microsecond', interval '24 hours') d "
+        "where exists (select from public.event e where e.ts >= d and e.ts < d + interval '24 hours') "
+        "and not exists (select from public.scored_days s where s.window_start = d "
+        f"and s.window_end = d + interval '24 hours' and s.model = {model_word}) order by 1",
+        pa.schema([("day", pa.date32())]),
+    )
+    connection.rollback()
+    return WindowData(scores, videos, creators, _by_user(carried), unscored["day"].to_pylist())
+
+
+def _read_by_pages(client: Client, window: Window, span: Window, model: str, currency: str) -> WindowData:
+    pages = Pages(client)
+    scores = pages.table("video_aggregates", _SCORES, key="id", time=("window_start", span), model=model)
+    scores = scores.filter(pc.is_valid(scores["eis"]))
+    videos = pages.table("videos", _VIDEOS, key="id")
+    users = pages.table("users", _CREATORS, key="id")
+    creators = users.filter(pc.is_in(users["id"], value_set=pc.unique(videos["creator_id"])))
+    unscored = [day.start.date() for day in window.days() if _is_unscored(client, day, model)]
+    return WindowData(scores, videos, creators, _by_user(_carried_by_pages(client, currency)), unscored)
+
+
+def _carried_by_pages(client: Client, currency: str) -> pa.Table:
+    found: list[Mapping[str, Any]] = []
+    while True:
+        query = client.table("ledger_accounts").select("id, user_id, balance_cents")
+        query = query.eq("kind", "creator_carried").eq("currency", currency).neq("balance_cents", 0)
+        with _api_refusals():
+            rows: Any = query.gt("id", found[-1]["id"] if found else 0).order("id").limit(_PAGE_ROWS).execute().data
+        if not rows:
+            return pa.Table.from_pylist([dict(row) for row in found], schema=_CARRIED)
+        found.extend(rows)
+
+
+def _is_unscored(client: Client, day: Window, model: str) -> bool:
+    start, end = day.start.isoformat(), day.end.isoformat()
+    with _api_refusals():
+        marks: Any = (
+            client.table("scored_days").select("model").eq("model", model)
+            .eq("window_start", start).eq("window_end", end).execute().data
+        )  # fmt: skip
+        if marks:
+            return False
+        events: Any = client.table("event").select("event_id").gte("ts", start).lt("ts", end).limit(1).execute().data
+    return bool(events)
+
+
+def _by_user(carried: pa.Table) -> dict[int, int]:
+    return dict(zip(carried["user_id"].to_pylist(), carried["balance_cents"].to_pylist(), strict=True))
+
+
+# -- refusals -----------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _sql_refusals() -> Iterator[None]:
+    try:
+        yield
+    except psycopg.Error as error:
+        known = refusal(error.sqlstate, error.diag.message_primary or "", error.diag.message_detail)
+        if known is not None:
+            raise known from error
+        text = str(error).strip().splitlines()
+        raise StackError(f"the database refused: {text[0] if text else type(error).__name__}") from error
+
+
+@contextmanager
+def _api_refusals() -> Iterator[None]:
+    try:
+        yield
+    except APIError as error:
+        known = refusal(error.code, error.message or "", error.details)
+        if known is not None:
+            raise known from error
+        raise StackError(f"the data API refused: {error.message or error}") from error
+    except httpx.HTTPError as error:
+        raise StackError(f"the data API does not answer: {error or type(error).__name__}") from error

@@ -1,0 +1,67 @@
+"""The figures of a window as lines of text for the command line."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pyarrow.compute as pc
+
+if TYPE_CHECKING:
+    from revenue_split.windows import WindowPreview
+
+TOP_CREATORS = 5
+
+
+def money(cents: int, currency: str) -> str:
+    """`money(123456, "USD")` is `1,234.56 USD`; exact."""
+    sign, cents = ("-" if cents < 0 else ""), abs(cents)
+    return f"{sign}{cents // 100:,}.{cents % 100:02d} {currency}"
+
+
+def preview_lines(figures: WindowPreview) -> list[str]:
+    """Pool, parts, who was capped, and the largest allocations."""
+    result, currency = figures.result, figures.currency
+    mean = "none" if figures.mean_eis is None else f"{float(figures.mean_eis):.1f}"
+    lines = [
+        f"preview of {figures.window}, {figures.kind}, policy {figures.policy.name}, mean EIS {mean}",
+        _line("gross", figures.inputs.gross_cents, currency),
+        _line("pool", result.pool_cents, currency),
+        _line("allocated", result.allocated_cents, currency)
+        + f" to {_count_paid(figures)} of {result.creators.num_rows} creators",
+        _line("  platform fee", figures.total_cents("platform_fee_cents"), currency),
+        _line("  reserve", figures.total_cents("reserve_cents"), currency),
+        _line("  available", figures.total_cents("pay_now_cents"), currency),
+        _line("  carried forward", figures.total_cents("carried_cents"), currency),
+        _line("residual", result.residual_cents, currency),
+    ]
+    for reason, part in result.withheld.items():
+        lines.append(f"  {reason}: {part.creators} creators, {money(part.cents, currency)} less than their share")
+    top = result.creators.sort_by([("capped_cents", "descending"), ("creator_id", "ascending")])
+    best = [row for row in top.slice(0, TOP_CREATORS).to_pylist() if row["capped_cents"]]
+    return lines + [f"  creator {row['creator_id']}: {money(row['capped_cents'], currency)}" for row in best]
+
+
+def closed_lines(done: dict[str, Any]) -> list[str]:
+    """What the close answered."""
+    currency = done["currency"]
+    verb = "was closed before, nothing changed" if done["replayed"] else "is closed"
+    window = f"window {done['revenue_window_id']} (version {done['version']})"
+    return [
+        f"{window} {verb}: {done['creators']} creators, {done['videos']} videos",
+        _line("pool", done["pool_cents"], currency),
+        _line("allocated", done["allocated_cents"], currency),
+        _line("  platform fee", done["platform_fee_cents"], currency),
+        _line("  reserve", done["reserve_cents"], currency),
+        _line("  available", done["pay_now_cents"], currency),
+        _line("  carried forward", done["carried_cents"], currency),
+        _line("residual", done["residual_cents"], currency),
+        _line("released from earlier windows", done["released_carry_cents"], currency),
+    ]
+
+
+def _line(name: str, cents: int, currency: str) -> str:
+    return f"{name:<30}{money(cents, currency):>24}"
+
+
+def _count_paid(figures: WindowPreview) -> int:
+    return int(pc.sum(pc.greater(figures.result.creators["capped_cents"], 0)).as_py() or 0)
