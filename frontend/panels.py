@@ -170,7 +170,7 @@ def integrity(
     with right:
         first, second = st.columns(2)
         with first:
-            change = None if before.eis is None else f"{fmt.count(this.views - before.views)} to the 7 days before"
+            change = None if before.as_of is None else f"{fmt.count(before.views)} in the 7 days before"
             views = fmt.count(this.views if week else None)
             cards.stat("Views, 7 days", views, standing=standing, as_of=as_of, note=change)
         with second:
@@ -195,14 +195,15 @@ def integrity(
             )
     days = summaries.by_day(scores)
     if len(days) > 1:
-        labels = [day.strftime("%d %b") for day in days["day"]]
-        for column, title, name, unit in zip(
-            st.columns(2), ("EIS by day", "Views by day"), ("eis", "views"), ("0 to 100", "views"), strict=True
-        ):
+        labels = [fmt.utc_day(day) for day in days["day"]]
+        charts = (("EIS by day", "eis", "0 to 100", 100), ("Views by day", "views", "views", None))
+        for column, (title, name, unit, top) in zip(st.columns(2), charts, strict=True):
             with column:
                 st.markdown(f"**{title}** (UTC)")
                 values = summaries.with_gaps(days[name])
-                figure = figures.trend(labels, {name.upper(): values}, unit=unit, colours=palette(), formats=fmt)
+                figure = figures.trend(
+                    labels, {name.upper(): values}, unit=unit, colours=palette(), formats=fmt, top=top
+                )
                 figures.show(figure, key=f"trend_{name}")
 
 
@@ -220,7 +221,7 @@ def videos(
         hide_index=True,
         key="dashboard_videos",
         column_config={
-            "video": st.column_config.TextColumn("Video", width="large"),
+            "video": st.column_config.TextColumn("Video", width="medium"),
             "eis": st.column_config.ProgressColumn("EIS", min_value=0, max_value=100, format="%.1f"),
             "views": st.column_config.NumberColumn("Views", format="localized"),
             "engagement": st.column_config.NumberColumn("Engagement", format="percent"),

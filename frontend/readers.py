@@ -200,29 +200,52 @@ def _window_share(window: dict[str, Any], money: dict[str, Any]) -> WindowShare:
     )
 
 
-def read_videos(client: Any, *, creator_id: int | None = None) -> list[VideoRow]:
-    """A creator's videos, or with None every video that the client may see; paged by key."""
+def read_videos(client: Any, creator_id: int) -> list[VideoRow]:
+    """A creator's videos; paged by key."""
     columns = "id,title,created_at,status,eis_current,eis_updated_at,eis_model"
     found: list[VideoRow] = []
     while True:
-        query = client.table("videos").select(columns).order("id").limit(PAGE_ROWS)
-        if creator_id is not None:
-            query = query.eq("creator_id", creator_id)
+        query = client.table("videos").select(columns).eq("creator_id", creator_id).order("id").limit(PAGE_ROWS)
         page = query.gt("id", found[-1].video_id if found else 0).execute().data
-        found += [
-            VideoRow(
-                row["id"],
-                row["title"],
-                when(row["created_at"]),
-                row["status"],
-                row["eis_current"],
-                when(row["eis_updated_at"]),
-                row["eis_model"],
-            )
-            for row in page
-        ]
+        found += [_video_row(row) for row in page]
         if len(page) < PAGE_ROWS:
             return found
+
+
+def _video_row(row: dict[str, Any]) -> VideoRow:
+    return VideoRow(
+        row["id"],
+        row["title"],
+        when(row["created_at"]),
+        row["status"],
+        row["eis_current"],
+        when(row["eis_updated_at"]),
+        row["eis_model"],
+    )
+
+
+def find_videos(client: Any, *, search: str, limit: int) -> list[VideoRow]:
+    """Videos that the client may see, the weakest score first; `search` is a video's number or part of its title."""
+    columns = "id,title,created_at,status,eis_current,eis_updated_at,eis_model"
+    query = client.table("videos").select(columns)
+    words = search.strip()
+    if words.isascii() and words.isdigit():
+        query = query.eq("id", int(words[:18]))
+    elif words:
+        escaped = words.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+        query = query.ilike("title", f"%{escaped}%")
+    rows = query.order("eis_current", nullsfirst=False).order("id").limit(limit).execute().data
+    return [_video_row(row) for row in rows]
+
+
+def read_is_reviewer(client: Any) -> bool:
+    """What the database says of the signed-in user at this moment."""
+    return client.rpc("is_reviewer").execute().data is True
+
+
+def read_is_admin(client: Any) -> bool:
+    """Likewise, for admins."""
+    return client.rpc("is_admin").execute().data is True
 
 
 _DAY_COLUMNS = (
@@ -261,3 +284,66 @@ def read_day_scores(client: Any, video_ids: list[int], *, since: datetime) -> li
 def _day_score(row: dict[str, Any]) -> DayScore:
     same = {name: row[name] for name in _DAY_COLUMNS.split(",") if name not in {"id", "window_start", "window_end"}}
     return DayScore(day=sure(row["window_start"]), day_end=sure(row["window_end"]), **same)
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedWindow:
+    """A closed window with its totals; for staff."""
+
+    window_id: int
+    start: datetime
+    end: datetime
+    closed_at: datetime
+    currency: str
+    policy_name: str
+    pool_cents: int
+    allocated_cents: int
+    residual_cents: int
+    is_reversed: bool
+
+
+_WINDOW_COLUMNS = (
+    "id,window_start,window_end,closed_at,currency,policy_name,pool_cents,allocated_cents,residual_cents,status"
+)
+
+
+def read_closed_windows(client: Any, *, limit: int = 50) -> list[ClosedWindow]:
+    """The latest closed or reversed windows, the latest first."""
+    query = client.table("revenue_windows").select(_WINDOW_COLUMNS).order("window_end", desc=True)
+    rows = query.order("id", desc=True).limit(limit).execute().data
+    return [
+        ClosedWindow(
+            window_id=row["id"],
+            start=sure(row["window_start"]),
+            end=sure(row["window_end"]),
+            closed_at=sure(row["closed_at"]),
+            currency=row["currency"],
+            policy_name=row["policy_name"],
+            pool_cents=row["pool_cents"],
+            allocated_cents=row["allocated_cents"],
+            residual_cents=row["residual_cents"],
+            is_reversed=row["status"] == "reversed",
+        )
+        for row in rows
+    ]
+
+
+def read_capped_cents(client: Any, window_id: int) -> dict[int, int]:
+    """What each creator was allocated in a closed window, by creator; paged by key."""
+    found: dict[int, int] = {}
+    last = -1
+    while True:
+        page = (
+            client.table("window_allocations")
+            .select("creator_id,capped_cents")
+            .eq("revenue_window_id", window_id)
+            .gt("creator_id", last)
+            .order("creator_id")
+            .limit(PAGE_ROWS)
+            .execute()
+            .data
+        )
+        found |= {row["creator_id"]: row["capped_cents"] for row in page}
+        if len(page) < PAGE_ROWS:
+            return found
+        last = page[-1]["creator_id"]

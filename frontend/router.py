@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Literal
 
 import streamlit as st
 
@@ -34,8 +33,11 @@ def run() -> None:
         # Before signing in there are few pages: one row at the top, without headings.
         heading = entry.section if visitor else ""
         sections.setdefault(heading, []).append(_page(entry, is_start=entry is start))
-    # The start page answers at the root alone, so its own address needs a page too.
-    sections[start.section if visitor else ""].append(_page(start, visibility="hidden"))
+    # The start page answers at the root alone; its own address leads there.
+    to_start = partial(st.switch_page, f"app_pages/{start.module}.py")
+    sections[start.section if visitor else ""].append(
+        st.Page(to_start, title=start.title, url_path=start.path, visibility="hidden")
+    )
     # An address that is not for this visitor is answered in words; that page's own code is not even loaded.
     others = [entry for entry in navigation.REGISTRY if entry not in visible and (local or not entry.local_only)]
     sections[start.section if visitor else ""] += [
@@ -50,14 +52,13 @@ def run() -> None:
         page.run()
 
 
-def _page(entry: Entry, *, is_start: bool = False, visibility: Literal["visible", "hidden"] = "visible") -> object:
+def _page(entry: Entry, *, is_start: bool) -> object:
     return st.Page(
         _PAGES / f"{entry.module}.py",
         title=entry.title,
         icon=f":material/{entry.icon}:",
         url_path="start" if is_start else entry.path,
         default=is_start,
-        visibility=visibility,
         help=entry.help,
     )
 

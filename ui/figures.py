@@ -134,9 +134,15 @@ def _bar(cents: int, label: str, tint: str, colours: Palette) -> dict[str, Any]:
 
 
 def trend(
-    days: Sequence[str], lines: Mapping[str, Sequence[float | None]], *, unit: str, colours: Palette, formats: Formats
+    days: Sequence[str],
+    lines: Mapping[str, Sequence[float | None]],
+    *,
+    unit: str,
+    colours: Palette,
+    formats: Formats,
+    top: float | None = None,
 ) -> Figure:
-    """Values by day as lines; a day without a value is a gap."""
+    """Values by day as lines from zero up, to `top` if it is given; a day without a value is a gap."""
     tints = (colours.brand, colours.held, colours.fair, colours.bad)
     series = [
         {
@@ -159,7 +165,8 @@ def trend(
         "yAxis": {
             "type": "value",
             "name": unit,
-            "scale": True,
+            "min": 0,
+            "max": top,
             "axisLabel": {"color": colours.soft},
             "nameTextStyle": {"color": colours.soft, "align": "left"},
             "splitLine": {"lineStyle": {"color": colours.line}},
@@ -178,6 +185,60 @@ def _ends(name: str, values: Sequence[float | None], formats: Formats) -> str:
     if not known:
         return f"{name}: no values"
     return f"{name} from {formats.decimal(known[0])} to {formats.decimal(known[-1])}"
+
+
+def contributions(parts: Sequence[tuple[str, float | None, float]], *, colours: Palette, formats: Formats) -> Figure:
+    """The parts of a score as bars, the one that costs most first: `(label, score 0..100, weight)`.
+
+    A part's cost is what it takes from a full score: weight x (100 - score).
+    """
+    known = [(label, score, weight) for label, score, weight in parts if score is not None]
+    ranked = sorted(known, key=lambda part: part[2] * (100 - part[1]), reverse=True)
+    tints = {"weak": colours.bad, "fair": colours.fair, "strong": colours.good}
+    option = {
+        "animation": False,
+        "grid": {"left": 8, "right": 48, "top": 8, "bottom": 8, "containLabel": True},
+        "xAxis": {"type": "value", "min": 0, "max": 100, "show": False},
+        "yAxis": {
+            "type": "category",
+            "inverse": True,
+            "data": [f"{label}" for label, _, _ in ranked],
+            "axisTick": {"show": False},
+            "axisLine": {"show": False},
+            "axisLabel": {"color": colours.ink},
+        },
+        "series": [
+            {
+                "type": "bar",
+                "barMaxWidth": 22,
+                "showBackground": True,
+                "backgroundStyle": {"color": colours.line, "opacity": 0.5},
+                "data": [
+                    {
+                        "value": round(score, 1),
+                        "itemStyle": {"color": tints[zone_of(score)], "borderRadius": 3},
+                        "label": {
+                            "show": True,
+                            "position": "right",
+                            "formatter": formats.decimal(score),
+                            "color": colours.ink,
+                        },
+                    }
+                    for _, score, _ in ranked
+                ],
+            }
+        ],
+    }
+    table = pd.DataFrame(
+        {
+            "part": [label for label, _, _ in ranked],
+            "score": [formats.decimal(score) for _, score, _ in ranked],
+            "weight": [formats.percent(weight, 0) for _, _, weight in ranked],
+            "points it costs": [formats.decimal(weight * (100 - score)) for _, score, weight in ranked],
+        }
+    )
+    told = ", ".join(f"{label} {formats.decimal(score)}" for label, score, _ in ranked)
+    return Figure(option, f"Parts of the score, the costliest first: {told}.", table, height=200)
 
 
 def flow(

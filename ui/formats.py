@@ -5,13 +5,20 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import streamlit as st
 from babel import Locale, UnknownLocaleError
-from babel.dates import format_date, format_datetime, format_interval, format_timedelta
-from babel.numbers import format_compact_decimal, format_currency, format_decimal, format_percent
+from babel.dates import format_date, format_interval, format_skeleton, format_time, format_timedelta
+from babel.numbers import (
+    NumberFormatError,
+    format_compact_decimal,
+    format_currency,
+    format_decimal,
+    format_percent,
+    parse_decimal,
+)
 
 NOT_KNOWN = "–"
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:^=&@])")
@@ -59,12 +66,20 @@ class Formats:
             return NOT_KNOWN
         return format_date(at.astimezone(self.zone).date(), format="medium", locale=self.locale)
 
+    def utc_day(self, at: datetime) -> str:
+        """A UTC day without its year, for the axis of a chart."""
+        return str(format_skeleton("MMMd", at.astimezone(UTC), locale=self.locale))
+
     def moment(self, at: datetime | None) -> str:
         """Day, time and time zone of the reader."""
         if at is None:
             return NOT_KNOWN
         local = at.astimezone(self.zone)
-        return f"{format_datetime(local, format='medium', locale=self.locale)} {local.tzname()}"
+        day, time = (
+            format_date(local.date(), locale=self.locale),
+            format_time(local.time(), "short", locale=self.locale),
+        )
+        return f"{day}, {time} {local.tzname()}"
 
     def ago(self, at: datetime, *, now: datetime | None = None) -> str:
         """The distance to now: 3 hours ago."""
@@ -77,6 +92,26 @@ class Formats:
         if first_day == last_day:
             return format_date(first_day, format="medium", locale=self.locale)
         return str(format_interval(first_day, last_day, "yMMMd", locale=self.locale))
+
+
+class NotMoney(ValueError):
+    """A text that is no amount; carries the text."""
+
+
+def cents_from(text: str, *, locale: str) -> int:
+    """The cents of an amount typed in the reader's way, exactly. Raises NotMoney.
+
+    Nothing is rounded: an amount with a third decimal is refused, and so is a misplaced separator.
+    """
+    words = text.strip()
+    try:
+        cents = parse_decimal(words, locale=locale, strict=True).scaleb(2)
+        whole = cents.to_integral_exact() if cents.is_finite() else None
+    except (NumberFormatError, InvalidOperation):
+        raise NotMoney(words) from None
+    if whole is None or whole != cents or not 0 <= whole < 10**17:
+        raise NotMoney(words)
+    return int(whole)
 
 
 def formats_for(locale: str | None, zone: str | None) -> Formats:

@@ -14,7 +14,7 @@ now = datetime.now(UTC)
 balances = readers.read_balances(me.client, me.user_id)
 reserves = readers.read_open_reserves(me.client, me.user_id)
 shares = readers.read_window_shares(me.client, me.user_id)
-videos = readers.read_videos(me.client, creator_id=me.user_id)
+videos = readers.read_videos(me.client, me.user_id)
 ids = [video.video_id for video in videos]
 scores = summaries.one_model(readers.read_day_scores(me.client, ids, since=now - timedelta(days=2 * DAYS)))
 

@@ -1,0 +1,103 @@
+"""Pictures of every page in light, dark and at 390 px, to be looked at: `python -m tests.portal.screenshots OUT`.
+
+It starts a stack of its own with a small world in it, takes the pictures and removes the stack.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from playwright.sync_api import BrowserContext, Page, sync_playwright
+
+from local_stack.stack import Stack
+from tests.conftest import RunningStack
+from tests.portal.scene import LAUNCH, Person, find_chromium, make_person, serve, sign_in
+from tests.portal.world import populate
+
+LOOKS = {
+    "light": {"viewport": {"width": 1280, "height": 900}, "color_scheme": "light"},
+    "dark": {"viewport": {"width": 1280, "height": 900}, "color_scheme": "dark"},
+    "phone": {"viewport": {"width": 390, "height": 844}, "color_scheme": "light", "has_touch": True},
+}
+ANONYMOUS = ("sign-in", "sign-up", "reset-password", "mailbox")
+
+
+@dataclass(frozen=True)
+class Cast:
+    """Who signs in, and which pages they are pictured on."""
+
+    person: Person
+    name: str
+    pages: tuple[str, ...]
+
+
+def cast(stack: RunningStack) -> Iterator[Cast]:
+    """One of each role; the creators of the world have money."""
+    creator = make_person(stack, "creator", kyc_level=2, creator_trust_score=71.5)
+    admin = make_person(stack, "admin")
+    populate(stack, [creator.user_id])
+    yield Cast(creator, "creator", ("dashboard", "viewer-activity", "account"))
+    yield Cast(make_person(stack, "creator", kyc_level=0), "new-creator", ("dashboard",))
+    yield Cast(make_person(stack), "viewer", ("home", "revenue-window"))
+    yield Cast(make_person(stack, "reviewer"), "reviewer", ("viewer-activity",))
+    yield Cast(admin, "admin", ("revenue-window",))
+
+
+def picture(page: Page, path: str, file: Path) -> None:
+    """The whole page, once it stands still; a sideways overflow is told."""
+    page.goto(f"/{path}")
+    page.get_by_test_id("stAppViewContainer").wait_for()
+    page.wait_for_function("() => !document.querySelector('[data-testid=stStatusWidget], [data-testid=stSkeleton]')")
+    page.wait_for_timeout(1500)
+    if path == "revenue-window" and page.get_by_role("textbox", name="Gross revenue (USD)").count():
+        page.get_by_role("textbox", name="Gross revenue (USD)").fill("12000")
+        page.get_by_role("button", name="Preview").click()
+        page.get_by_text("Every creator").or_(page.get_by_role("alert")).first.wait_for(timeout=60_000)
+        page.wait_for_timeout(2500)
+    # The page scrolls inside a container: the window is made as tall as its content.
+    size = page.viewport_size or {"width": 1280, "height": 900}
+    tall = page.evaluate("document.querySelector('[data-testid=stMain]').scrollHeight")
+    page.set_viewport_size({"width": size["width"], "height": max(size["height"], min(int(tall) + 20, 6000))})
+    page.wait_for_timeout(900)
+    page.screenshot(path=file)
+    wide = page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth")
+    if wide > size["width"]:
+        print(f"{file.name}: {wide} px wide in a window of {size['width']}")
+    page.set_viewport_size(size)
+
+
+def main(out: Path) -> None:
+    """Takes all pictures into `out`."""
+    out.mkdir(parents=True, exist_ok=True)
+    path = find_chromium()
+    if path is None:
+        sys.exit("no Chromium: apt-get install chromium, or name one in FAIRSHARE_CHROMIUM")
+    local = Stack(f"pictures-{os.getpid()}")
+    try:
+        stack = RunningStack(local, local.up())
+        with serve(stack, log=out / "portal.log") as url, sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=path, args=LAUNCH)
+            actors = list(cast(stack))
+            for look, options in LOOKS.items():
+                context: BrowserContext = browser.new_context(base_url=url, **options)  # type: ignore[arg-type]
+                for name in ANONYMOUS:
+                    picture(context.new_page(), name, out / f"{look}-anonymous-{name}.png")
+                context.close()
+                for actor in actors:
+                    context = browser.new_context(base_url=url, **options)  # type: ignore[arg-type]
+                    page = context.new_page()
+                    sign_in(page, actor.person)
+                    for name in actor.pages:
+                        picture(page, name, out / f"{look}-{actor.name}-{name}.png")
+                    context.close()
+            browser.close()
+    finally:
+        local.remove()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1] if len(sys.argv) > 1 else "screenshots"))

@@ -1,0 +1,140 @@
+"""Pages as each role meets them, without a browser: who sees what, and what stands where there is nothing yet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from core.settings import ROOT
+from frontend import navigation, surroundings
+from frontend.auth import flows, visitor
+from frontend.navigation import REGISTRY, Role, pages_for
+from supabase_conn import user_client
+from tests.portal.scene import PASSWORD, Person
+
+pytestmark = pytest.mark.usefixtures("in_process")
+STAFF_ONLY = {"revenue-window"}
+
+
+def open_portal(monkeypatch: pytest.MonkeyPatch, stack: Any, person: Person | None) -> AppTest:
+    """The portal as `person` sees it; only the cookie is put in by hand, the session behind it is real."""
+    session_id = None
+    if person is not None:
+        tokens = flows.sign_in(user_client(stack.settings), email=person.email, password=PASSWORD)
+        session_id = surroundings.session_store().open(tokens)
+    monkeypatch.setattr(visitor, "session_cookie", lambda: session_id)
+    return AppTest.from_file(str(ROOT / "frontend" / "router.py"), default_timeout=20).run()
+
+
+def said(page: AppTest) -> str:
+    """Every word on the page."""
+    kinds = ("title", "subheader", "markdown", "caption", "text", "info", "error", "warning", "success", "metric")
+    return " ".join(str(element.value) for kind in kinds for element in getattr(page, kind))
+
+
+def go(page: AppTest, path: str) -> AppTest:
+    return page.switch_page(f"app_pages/{navigation.entry_of(path).module}.py").run()
+
+
+def test_every_page_of_the_registry_has_its_file() -> None:
+    files = {path.stem for path in (ROOT / "frontend" / "app_pages").glob("*.py")} - {"__init__"}
+    assert files == {entry.module for entry in REGISTRY}
+
+
+def test_the_menu_follows_the_role() -> None:
+    menu = {role: {entry.path for entry in pages_for(role)} for role in Role}
+    assert menu[Role.ANONYMOUS] == {"sign-in", "sign-up", "reset-password"}
+    assert menu[Role.VIEWER] == {"home", "account"}
+    assert menu[Role.CREATOR] == {"dashboard", "viewer-activity", "account"}
+    assert menu[Role.REVIEWER] == {"viewer-activity", "account"}
+    assert menu[Role.ADMIN] == {"revenue-window", "viewer-activity", "account"}
+    assert pages_for() == ()
+
+
+def test_the_mailbox_exists_in_local_mode_alone() -> None:
+    assert "mailbox" not in {entry.path for role in Role for entry in pages_for(role)}
+    assert "mailbox" in {entry.path for entry in pages_for(Role.ANONYMOUS, local=True)}
+
+
+@pytest.mark.parametrize("path", [None, "", "//evil.example", "/account", "https://evil.example", "nowhere"])
+def test_after_signing_in_nobody_is_sent_elsewhere(path: str | None) -> None:
+    assert navigation.safe_next(path) == "/"
+
+
+def test_anonymous_sees_the_sign_in_page(monkeypatch: pytest.MonkeyPatch, stack: Any) -> None:
+    page = open_portal(monkeypatch, stack, None)
+    assert [field.label for field in page.text_input] == ["E-mail address", "Password"]
+    assert not page.exception
+
+
+def test_a_creator_has_no_admin_page(
+    monkeypatch: pytest.MonkeyPatch, stack: Any, people: Callable[..., Person]
+) -> None:
+    page = go(open_portal(monkeypatch, stack, people("creator")), "dashboard")
+    with pytest.raises(ValueError, match="revenue_window"):
+        go(page, "revenue-window")
+
+
+@pytest.mark.parametrize("role", ["viewer", "creator", "reviewer"])
+def test_the_admin_page_itself_refuses_everybody_but_admins(
+    monkeypatch: pytest.MonkeyPatch, stack: Any, people: Callable[..., Person], role: str
+) -> None:
+    """Even if the menu were wrong: the page's own guard stands."""
+    monkeypatch.setattr(navigation, "pages_for", lambda *roles, local=False: REGISTRY)
+    page = go(open_portal(monkeypatch, stack, people(role)), "revenue-window")
+    assert "This page is for admins" in said(page)
+    assert not page.button(key="sign_out").disabled
+    assert not [field for field in page.text_input if field.label.startswith("Gross")]
+
+
+@pytest.mark.parametrize("path", ["dashboard", "home", "account", "viewer-activity", "revenue-window"])
+def test_no_page_shows_anything_without_a_session(monkeypatch: pytest.MonkeyPatch, stack: Any, path: str) -> None:
+    monkeypatch.setattr(navigation, "pages_for", lambda *roles, local=False: REGISTRY)
+    page = go(open_portal(monkeypatch, stack, None), path)
+    assert "Sign in to open this page." in said(page)
+    assert not page.metric
+    assert not page.dataframe
+
+
+EMPTY = [
+    ("viewer", "home", "Become a creator"),
+    ("viewer", "account", "Sign out everywhere"),
+    ("creator", "dashboard", "Getting started"),
+    ("creator", "dashboard", "No money yet"),
+    ("creator", "viewer-activity", "No videos"),
+    ("creator", "account", "Change password"),
+    ("reviewer", "viewer-activity", "Viewer activity"),
+    ("admin", "revenue-window", "Revenue window"),
+]
+
+
+@pytest.mark.parametrize(("role", "path", "words"), EMPTY)
+def test_a_page_without_data_says_what_will_bring_some(
+    monkeypatch: pytest.MonkeyPatch, stack: Any, people: Callable[..., Person], role: str, path: str, words: str
+) -> None:
+    page = go(open_portal(monkeypatch, stack, people(role)), path)
+    assert not page.exception
+    assert words in said(page)
+    assert "None" not in said(page)
+    assert "nan" not in said(page)
+
+
+def test_a_viewer_becomes_a_creator_and_gets_a_dashboard(
+    monkeypatch: pytest.MonkeyPatch, stack: Any, people: Callable[..., Person]
+) -> None:
+    page = open_portal(monkeypatch, stack, people())
+    page.button(key="become_creator").click().run()
+    assert "Dashboard" in said(page)
+    assert not page.exception
+
+
+def test_a_missing_kyc_check_is_the_one_thing_that_needs_attention(
+    monkeypatch: pytest.MonkeyPatch, stack: Any, people: Callable[..., Person]
+) -> None:
+    blocked = open_portal(monkeypatch, stack, people("creator", kyc_level=0))
+    assert "KYC level 0" in said(blocked)
+    fine = open_portal(monkeypatch, stack, people("creator", kyc_level=3))
+    assert "Needs your attention" not in said(fine)
