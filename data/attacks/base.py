@@ -146,13 +146,23 @@ class Stage:
         return cls(world, rng, [], [], [], [], [])
 
     def accounts(
-        self, count: int, *, age_days: tuple[float, float], kyc: tuple[float, ...] = (1.0,), role: str = "bot"
+        self,
+        count: int,
+        *,
+        age_days: tuple[float, float],
+        kyc: tuple[float, ...] = (1.0,),
+        role: str = "bot",
+        before: bool = False,
     ) -> np.ndarray:
-        """New accounts aged evenly between two bounds, KYC levels by weight; returns their ids."""
+        """New accounts, KYC levels by weight; returns their ids.
+
+        Ages lie evenly between two bounds at the window's end, or, with `before`, at its start, for accounts
+        that are there before anything happens.
+        """
         rng, world = self.rng, self.world
         first = world.next_user_id + sum(table.num_rows for table in self.users)
         ids = np.arange(first, first + count)
-        age = rng.uniform(*age_days, count)
+        age = rng.uniform(*age_days, count) + (world.end_us - world.start_us) / DAY_US * before
         level = rng.choice(len(kyc), count, p=np.array(kyc) / sum(kyc))
         trust = np.clip(rng.normal(48, 10, count), 2, 95)
         self.users.append(
@@ -173,7 +183,7 @@ class Stage:
         creator, us).
         """
         rng, world = self.rng, self.world
-        owner = self.accounts(creators, age_days=(60, 400), kyc=(0, 0, 0.5, 0.5), role=role)
+        owner = self.accounts(creators, age_days=(60, 400), kyc=(0, 0, 0.5, 0.5), role=role, before=True)
         table = self.users[-1]
         is_creator = pa.array(np.ones(creators, bool))
         self.users[-1] = table.set_column(2, table.schema.field("is_creator"), is_creator)

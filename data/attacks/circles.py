@@ -29,7 +29,7 @@ def like_ring(
     parameters = {k: v for k, v in locals().items() if k not in ("world", "rng")}
     stage = Stage.of(world, rng)
     own = stage.own_videos(3, 4)
-    ring = stage.accounts(members, age_days=(40, 600), kyc=(0.7, 0.3), role="member")
+    ring = stage.accounts(members, age_days=(40, 600), kyc=(0.7, 0.3), role="member", before=True)
     machine, address = stage.ids(members), stage.ids(max(1, members // 3))
     who = np.tile(np.arange(members), len(own))
     target = np.repeat(own, members, axis=0)
@@ -98,7 +98,7 @@ def mules(
     parameters = {k: v for k, v in locals().items() if k not in ("world", "rng")}
     stage = Stage.of(world, rng)
     own = stage.own_videos(1, 4)
-    hired = stage.accounts(accounts, age_days=(120, 1500), kyc=(0, 0, 0.6, 0.4), role="mule")
+    hired = stage.accounts(accounts, age_days=(120, 1500), kyc=(0, 0, 0.6, 0.4), role="mule", before=True)
     machine, address = stage.ids(accounts), stage.ids(accounts)
     days = (world.end_us - world.start_us) / (24 * HOUR_US)
     who = rng.integers(0, accounts, max(accounts, int(accounts * acts_a_day * days)))

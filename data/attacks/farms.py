@@ -61,7 +61,7 @@ def device_farm(
     stage = Stage.of(world, rng)
     own = stage.own_videos(2, 3)
     accounts = devices * accounts_each
-    bots = stage.accounts(accounts, age_days=(5, 120), kyc=(0.9, 0.1))
+    bots = stage.accounts(accounts, age_days=(1, 110), kyc=(0.9, 0.1), before=True)
     machine, address = stage.ids(devices), stage.ids(max(2, devices // 3))
     who = np.repeat(np.arange(accounts), acts_each)
     ts_us = world.start_us + (rng.random(len(who)) * (world.end_us - world.start_us)).astype(np.int64)
@@ -123,7 +123,7 @@ def slow_drip(
     parameters = {k: v for k, v in locals().items() if k not in ("world", "rng")}
     stage = Stage.of(world, rng)
     own = stage.own_videos(1, 5)
-    bots = stage.accounts(accounts, age_days=(60, 900), kyc=(0.85, 0.15))
+    bots = stage.accounts(accounts, age_days=(60, 900), kyc=(0.85, 0.15), before=True)
     machine, address = stage.ids(accounts), stage.ids(max(1, accounts // 2))
     days = (world.end_us - world.start_us) / (24 * HOUR_US)
     who = rng.integers(0, accounts, max(accounts, int(accounts * acts_a_day * days)))

@@ -62,7 +62,7 @@ def report_brigade(
     aged = round(accounts * aged_share)
     mob = np.concatenate(
         [
-            stage.accounts(aged, age_days=(90, 1500), role="reporter"),
+            stage.accounts(aged, age_days=(90, 1500), role="reporter", before=True),
             stage.accounts(accounts - aged, age_days=(0.5, 20), role="reporter"),
         ]
     )
@@ -100,7 +100,7 @@ def early_rush(
     parameters = {k: v for k, v in locals().items() if k not in ("world", "rng")}
     stage = Stage.of(world, rng)
     own = stage.own_videos(1, videos)
-    bots = stage.accounts(accounts, age_days=(3, 60))
+    bots = stage.accounts(accounts, age_days=(1, 45), before=True)
     machine, address = stage.ids(accounts), stage.ids(accounts)
     who = np.tile(np.arange(accounts), len(own))
     target = np.repeat(own, accounts, axis=0)
