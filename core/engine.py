@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import duckdb
 
 from core.errors import ConfigError
-from core.settings import Settings
+
+if TYPE_CHECKING:  # a run with files alone does not wait for the reading of settings
+    from core.settings import Settings
 
 DEFAULT_MEMORY_LIMIT = "4GB"
 

@@ -6,6 +6,7 @@ import json
 import os
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
@@ -108,8 +109,12 @@ def split_files(con: duckdb.DuckDBPyConnection, job: Job) -> dict[str, Any]:
 
 def _read(con: duckdb.DuckDBPyConnection, job: Job) -> tuple[pa.Table, pa.Table, dict[str, int], int | None]:
     """Users and videos; the relations `users`, `videos`, `events` in `con`; rows in; the first event's time."""
-    users, videos = read_table(job.users, USERS), read_table(job.videos, VIDEOS)
-    keys = scan_table(con, job.events, EVENTS, "events")
+    # Side by side; the first file in this order that is bad is the one that is named.
+    with ThreadPoolExecutor(max_workers=3) as pool:
+        reading_users = pool.submit(read_table, job.users, USERS)
+        reading_videos = pool.submit(read_table, job.videos, VIDEOS)
+        reading_events = pool.submit(scan_table, con, job.events, EVENTS, "events")
+        users, videos, keys = reading_users.result(), reading_videos.result(), reading_events.result()
     files: dict[str, Path | str] = {"users": job.users, "videos": job.videos, "events": job.events}
     check_references(users, videos, keys, files=files)
     con.register("users", users)

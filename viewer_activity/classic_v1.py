@@ -54,6 +54,7 @@ class Rule:
     unit_comment: int = 5
     unit_share: int = 8
     early_views: int = 50
+    early_us: int = 2 * 3_600 * 10**6
     early_devices_per_view: float = 0.5
     early_addresses_per_view: float = 0.4
 
@@ -180,7 +181,14 @@ def score(
     `con` holds `users`, `videos` and `events`; `latest` holds each video's score before the window and is
     brought up to its end. `with_quiet` and `as_of` as in `signals.video_days`. Ordered by day and video.
     """
-    table = signals.video_days(con, window, as_of=as_of, with_quiet=with_quiet)
+    table = signals.video_days(
+        con,
+        window,
+        early_us=RULE.early_us,
+        early_views=RULE.early_views,
+        as_of=as_of,
+        with_quiet=with_quiet,
+    )
     d = {name: table[name].to_numpy() for name in table.column_names}
     figures = {name: column.astype(np.float64) for name, column in d.items()}
     for name in ("like_vts", "comment_vts", "report_vts"):
@@ -267,7 +275,8 @@ def _with_creators(
 def _features(con: duckdb.DuckDBPyConnection, parts: Mapping[str, np.ndarray]) -> pa.ChunkedArray:
     """The parts as JSON text; not-a-number stands for unknown, which is null in JSON."""
     table = pa.table({name: pa.array(values, from_pandas=True) for name, values in parts.items()})
-    con.register("parts", table)
+    # Several batches, so that every core writes some of the text.
+    con.register("parts", pa.Table.from_batches(table.to_batches(max_chunksize=1 << 14), table.schema))
     features = con.sql(signals.sql("features")).to_arrow_table()["features"]
     con.unregister("parts")
     return features

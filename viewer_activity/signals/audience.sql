@@ -1,10 +1,9 @@
 -- How many events of each type a video had on a day, and from how many people.
--- In:  window_events. Out: audience(day, video_id, views … pauses, viewers, commenters).
+-- In:  window_events. Out: audience(video_day, views … pauses, viewers, commenters).
 create or replace temp table audience as
 with counted as (
     select
-        day,
-        video_id,
+        video_day,
         count(*) filter (where kind = 'view') as views,
         count(*) filter (where kind = 'like') as likes,
         count(*) filter (where kind = 'comment') as comments,
@@ -13,17 +12,19 @@ with counted as (
         count(*) filter (where kind = 'report') as reports,
         count(*) filter (where kind = 'pause') as pauses
     from window_events
-    group by day, video_id
+    group by video_day
 ),
-people as (
-    select
-        day,
-        video_id,
-        count(*) filter (where kind = 'view') as viewers,
-        count(*) filter (where kind = 'comment') as commenters
-    from (select distinct day, video_id, user_id, kind from window_events where kind in ('view', 'comment'))
-    group by day, video_id
+watching as (
+    select video_day, count(*) as viewers
+    from (select distinct video_day, user_id from window_events where kind = 'view')
+    group by video_day
+),
+commenting as (
+    select video_day, count(*) as commenters
+    from (select distinct video_day, user_id from window_events where kind = 'comment')
+    group by video_day
 )
 select counted.*, coalesce(viewers, 0) as viewers, coalesce(commenters, 0) as commenters
 from counted
-left join people using (day, video_id);
+left join watching using (video_day)
+left join commenting using (video_day);

@@ -1,24 +1,29 @@
 -- One row for each video and day with an event, all families side by side, in the order of day and video.
--- In:  audience, trust, liking, early, window_days(day, start_us, end_us, as_of_us), videos.
+-- In:  audience, trust, liking, early, window_days(day, start_us, end_us, as_of_us), video_index, videos,
+--      the variable videos.
 -- With $with_quiet, a video that existed and had no event in the whole window is listed once, on the last day.
-with active as (
+with last as (
+    select max(day) as day, max(end_us) as end_us from window_days
+),
+active as (
     select * from audience
     union all by name
-    select (select max(day) from window_days) as day, id as video_id
-    from videos
+    select last.day * getvariable('videos') + position as video_day
+    from video_index
+    cross join last
     where $with_quiet
-        and id not in (select video_id from audience)
-        and coalesce(epoch_us(created_at) < (select max(end_us) from window_days), true)
+        and position not in (select video_day % getvariable('videos') from audience)
+        and coalesce(created_us < last.end_us, true)
 )
 select
-    active.day,
-    active.video_id,
+    d.day,
+    v.id as video_id,
     v.creator_id,
     d.start_us,
     d.end_us,
     d.as_of_us,
-    epoch_us(v.created_at) as created_us,
-    nullif(v.duration_s, 0)::double as duration_s,
+    v.created_us,
+    nullif(videos.duration_s, 0)::double as duration_s,
     coalesce(views, 0) as views,
     coalesce(likes, 0) as likes,
     coalesce(comments, 0) as comments,
@@ -35,13 +40,14 @@ select
     address_pairs::double / addresses as users_per_address,
     -- Coefficient of variation = sqrt(spread / (n (n - 1))) / (sum / n).
     case when gaps >= 2 then sqrt(gap_spread / (gaps * (gaps - 1.0e0))) / (gap_sum / gaps) end as pace_cv,
-    coalesce(early_views, 0) as early_views,
-    coalesce(early_devices, 0) as early_devices,
-    coalesce(early_addresses, 0) as early_addresses
+    early_views,
+    early_devices,
+    early_addresses
 from active
-join window_days as d on d.day = active.day
-join videos as v on v.id = active.video_id
-left join trust on trust.day = active.day and trust.video_id = active.video_id
-left join liking on liking.day = active.day and liking.video_id = active.video_id
-left join early on early.day = active.day and early.video_id = active.video_id
-order by active.day, active.video_id;
+join window_days as d on d.day = active.video_day // getvariable('videos')
+join video_index as v on v.position = active.video_day % getvariable('videos')
+join videos on videos.id = v.id
+left join trust on trust.video_day = active.video_day
+left join liking on liking.video_day = active.video_day
+left join early on early.video_day = active.video_day
+order by active.video_day;

@@ -1,6 +1,6 @@
 -- The events by which a viewer vouches for a video, or against it.
--- In:  window_events. Out: vouching(day, video_id, user_id, kind).
+-- In:  window_events, the variable videos. Out: vouching(day, video_day, user_id, kind).
 create or replace temp table vouching as
-select day, video_id, user_id, kind
+select video_day // getvariable('videos') as day, video_day, user_id, kind
 from window_events
 where kind in ('like', 'comment', 'report');
