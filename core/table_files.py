@@ -52,9 +52,7 @@ def parquet_schema(path: Path) -> pa.Schema:
 def _checked_suffix(path: Path) -> str:
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
-        raise BadInput(
-            f"is of an unknown kind; the name should end with one of {', '.join(SUFFIXES)}", file=path
-        )
+        raise BadInput(f"is of an unknown kind; the name should end with one of {', '.join(SUFFIXES)}", file=path)
     try:
         size = path.stat().st_size
     except FileNotFoundError:
@@ -98,9 +96,7 @@ def _read_csv(path: Path, columns: Sequence[str]) -> pa.Table:
         quoted_strings_can_be_null=True,
     )
     try:
-        return pacsv.read_csv(
-            path, parse_options=pacsv.ParseOptions(newlines_in_values=True), convert_options=convert
-        )
+        return pacsv.read_csv(path, parse_options=pacsv.ParseOptions(newlines_in_values=True), convert_options=convert)
     except (pa.ArrowException, OSError) as error:
         found: list[pacsv.InvalidRow] = []
         row = _first_broken_csv_row(path, convert, found)
@@ -123,9 +119,7 @@ def _csv_header(path: Path) -> list[str]:
     return names
 
 
-def _first_broken_csv_row(
-    path: Path, convert: pacsv.ConvertOptions, found: list[pacsv.InvalidRow]
-) -> int | None:
+def _first_broken_csv_row(path: Path, convert: pacsv.ConvertOptions, found: list[pacsv.InvalidRow]) -> int | None:
     """The data row with a wrong number of fields. Rows have numbers only when one thread reads."""
 
     def stop(row: pacsv.InvalidRow) -> str:

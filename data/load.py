@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
+from adbc_driver_manager import AdbcStatusCode
 from adbc_driver_postgresql import dbapi as adbc
 
 from core.errors import BadInput, FairshareError
@@ -140,6 +141,9 @@ def load(settings: Settings, batch: Batch, *, note: Note | None = None) -> dict[
         try:
             new = _load(cur, batch, say)
         except adbc.Error as error:
+            # The driver takes Ctrl-C for itself and cancels the statement; only the database's answer tells of it.
+            if error.status_code is AdbcStatusCode.CANCELLED and "timeout" not in str(error):
+                raise KeyboardInterrupt from error
             raise LoadError(f"the database refused the data: {str(error).strip().splitlines()[0]}") from error
         con.commit()
     return new
