@@ -52,7 +52,6 @@ grant select on public.user_info to authenticated;
 grant update (first_name, last_name, date_of_birth, nationality, address, phone, email)
   on public.user_info to authenticated;
 grant select, insert, update on public.users, public.user_info to service_role;
-grant usage on sequence public.users_id_seq, public.user_info_id_seq to service_role;
 
 -- Security definer: a policy on `users` that read `users` itself would never end.
 create function public.my_user_id() returns bigint

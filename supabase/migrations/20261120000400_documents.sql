@@ -25,7 +25,6 @@ revoke all on public.documents from public, anon, authenticated, service_role;
 revoke all on sequence public.documents_id_seq from public, anon, authenticated, service_role;
 grant select on public.documents to authenticated;
 grant select, insert, update on public.documents to service_role;
-grant usage on sequence public.documents_id_seq to service_role;
 
 create policy "People read their own documents" on public.documents
   for select to authenticated using (user_id = (select public.my_user_id()));

@@ -26,7 +26,6 @@ revoke all on public.videos from public, anon, authenticated, service_role;
 revoke all on sequence public.videos_id_seq from public, anon, authenticated, service_role;
 grant select on public.videos to authenticated;
 grant select, insert, update on public.videos to service_role;
-grant usage on sequence public.videos_id_seq to service_role;
 
 create policy "Creators read their own videos" on public.videos
   for select to authenticated using (creator_id = (select public.my_user_id()));

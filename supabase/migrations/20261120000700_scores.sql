@@ -61,7 +61,6 @@ revoke all on sequence public.video_aggregates_id_seq from public, anon, authent
 grant select on public.video_aggregates, public.scored_days to authenticated;
 -- Delete: a day that is scored again replaces its scores.
 grant select, insert, update, delete on public.video_aggregates, public.scored_days to service_role;
-grant usage on sequence public.video_aggregates_id_seq to service_role;
 
 create policy "Creators read the scores of their own videos" on public.video_aggregates
   for select to authenticated

@@ -21,7 +21,6 @@ revoke all on sequence public.notifications_id_seq from public, anon, authentica
 grant select on public.notifications to authenticated;
 grant update (read_at) on public.notifications to authenticated;
 grant select, insert on public.notifications to service_role;
-grant usage on sequence public.notifications_id_seq to service_role;
 
 create policy "People read their own notifications" on public.notifications
   for select to authenticated using (user_id = (select public.my_user_id()));

@@ -129,9 +129,9 @@ revoke all on sequence public.revenue_windows_id_seq, public.video_rev_shares_id
 grant select on public.revenue_windows, public.video_rev_shares, public.window_allocations, public.reserves
   to authenticated, service_role;
 
--- Revenue, taxes and costs are the platform's own; creators see their windows through my_windows().
-create policy "Reviewers read every window" on public.revenue_windows
-  for select to authenticated using ((select public.is_reviewer()));
+-- Revenue, taxes and costs are for admins alone; creators see their windows through my_windows().
+create policy "Admins read every window" on public.revenue_windows
+  for select to authenticated using ((select public.is_admin()));
 create policy "Creators read the shares of their own videos" on public.video_rev_shares
   for select to authenticated using (creator_id = (select public.my_user_id()));
 create policy "Reviewers read every share" on public.video_rev_shares

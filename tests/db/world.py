@@ -1,0 +1,180 @@
+"""A small world in a fresh database: one person for each role, and the owner creator's row in every table."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import psycopg
+from psycopg.types.json import Jsonb
+
+POLICY = {
+    "name": "classic_v1",
+    "pool_bp": 4_500,
+    "margin_target_bp": 0,
+    "platform_fee_bp": 1_000,
+    "risk_reserve_bp": 1_000,
+    "min_payout_cents": 1_000,
+    "hold_days": 14,
+    "quality_limit_bp": 0,
+    "kyc_caps_cents": [0, 5_000, 50_000, None],
+}
+#: Who asks. The database knows three roles; the rest is who is signed in.
+ACTORS = ("anon", "stranger", "owner", "other", "reviewer", "admin", "service_role")
+
+
+@dataclass
+class World:
+    """users.id and auth.users.id by actor; `videos` by creator."""
+
+    users: dict[str, int] = field(default_factory=dict)
+    logins: dict[str, uuid.UUID] = field(default_factory=dict)
+    videos: dict[str, int] = field(default_factory=dict)
+
+
+def people(db: psycopg.Connection) -> World:
+    """Signs everybody up; `owner` and `other` are creators with full KYC and one video each."""
+    world = World()
+    for name in ("stranger", "owner", "other", "reviewer", "admin"):
+        login = uuid.uuid4()
+        db.execute("insert into auth.users (id, email) values (%s, %s)", (login, f"{name}@example.org"))
+        world.logins[name] = login
+        world.users[name] = one(db, "select id from users where auth_id = %s", login)
+    for name in ("owner", "other"):
+        db.execute("update users set is_creator = true, kyc_level = 3 where id = %s", (world.users[name],))
+        insert = "insert into videos (creator_id, title) values (%s, %s) returning id"
+        world.videos[name] = one(db, insert, world.users[name], f"{name}'s video")
+    for role in ("reviewer", "admin"):
+        db.execute("insert into staff (user_id, role) values (%s, %s)", (world.users[role], role))
+    return world
+
+
+def furnished(db: psycopg.Connection) -> World:
+    """`people`, and a row of the owner's in every table."""
+    world = people(db)
+    owner, video = world.users["owner"], world.videos["owner"]
+    db.execute("insert into documents (user_id, kind, storage_path) values (%s, 'passport', 'owner/1')", (owner,))
+    db.execute("select ensure_event_partitions('2026-01-01', '2026-01-01')")
+    db.execute(
+        "insert into event (video_id, user_id, event_type, ts) values (%s, %s, 'view', '2026-01-01 12:00+00')",
+        (video, world.users["stranger"]),
+    )
+    day = ("2026-01-01 00:00+00", "2026-01-02 00:00+00", "classic_v1")
+    db.execute(
+        "insert into video_aggregates (video_id, window_start, window_end, model, eis, eng_units) "
+        "values (%s, %s, %s, %s, 61.5, 1)",
+        (video, *day),
+    )
+    db.execute("insert into scored_days values (%s, %s, %s, 1, 1)", day)
+    call_close(db, "first window", closing(world, {"owner": 5_000}))
+    db.execute(
+        "insert into portal_sessions (session_hash, auth_id, refresh_token_sealed, expires_at) "
+        "values ('s1', %s, 'sealed', now() + interval '1 hour')",
+        (world.logins["owner"],),
+    )
+    db.execute("insert into login_tickets (ticket_hash, session_hash) values ('t1', 's1')")
+    db.execute("select throttle('key', 'sign-in', 5, 60)")
+    return world
+
+
+def closing(
+    world: World,
+    cents: Mapping[str, int],
+    *,
+    start: str = "2026-01-01",
+    end: str = "2026-01-08",
+    residual_cents: int = 0,
+    carried_before: Mapping[str, int] | None = None,
+    policy: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """The arguments of a close that gives each creator `cents`, one video each, with figures that add up.
+
+    Gross is chosen so that 45 % of it are the pool; fee and reserve are a tenth each, rounded down.
+    """
+    pool = sum(cents.values()) + residual_cents
+    gross = -(-pool * 10_000 // 4_500)
+    rules = {**POLICY, **(policy or {})}
+    allocations = []
+    for name, amount in cents.items():
+        tenth = amount // 10
+        rest = amount - 2 * tenth
+        pays = rest + (carried_before or {}).get(name, 0) >= rules["min_payout_cents"]
+        allocations.append(
+            {
+                "creator_id": world.users[name],
+                "alloc_cents": amount,
+                "capped_cents": amount,
+                "platform_fee_cents": tenth,
+                "reserve_cents": tenth,
+                "pay_now_cents": rest if pays else 0,
+                "carried_cents": 0 if pays else rest,
+            }
+        )
+    return {
+        "window": {
+            "kind": "regular",
+            "window_start": f"{start}T00:00:00Z",
+            "window_end": f"{end}T00:00:00Z",
+            "currency": "USD",
+            "gross_cents": gross,
+            "taxes_cents": 0,
+            "store_fees_cents": 0,
+            "refunds_cents": 0,
+            "costs_cents": 0,
+            "pool_cents": pool,
+            "residual_cents": residual_cents,
+            "policy_name": "classic_v1",
+            "policy": rules,
+            "model": "classic_v1",
+        },
+        "shares": [
+            {
+                "video_id": world.videos[name],
+                "creator_id": world.users[name],
+                "eng_units": 100,
+                "counted_units": 100.0,
+                "eis_avg": 61.5,
+                "vu": 37.8,
+                "share_pct": 100.0 / len(cents),
+                "allocated_cents": amount,
+            }
+            for name, amount in cents.items()
+        ],
+        "allocations": allocations,
+    }
+
+
+def call_close(db: psycopg.Connection, key: str, figures: Mapping[str, Any]) -> dict[str, Any]:
+    """Calls close_revenue_window as whoever the connection is."""
+    parts = [Jsonb(figures[name]) for name in ("window", "shares", "allocations")]
+    answer: dict[str, Any] = one(db, "select public.close_revenue_window(%s, %s, %s, %s)", key, *parts)
+    return answer
+
+
+def post(db: psycopg.Connection, key: str, *entries: tuple[str, int | None, int], **more: Any) -> dict[str, Any]:
+    """Posts `(kind, user_id, amount_cents)` entries at a fixed time."""
+    rows = [{"kind": kind, "user_id": user, "amount_cents": cents} for kind, user, cents in entries]
+    names = "".join(f", {name} => %s" for name in more)
+    call = f"select public.post_ledger_transaction(%s, 'bonus', %s, '2026-01-02 00:00+00'{names})"
+    answer: dict[str, Any] = one(db, call, key, Jsonb(rows), *more.values())
+    return answer
+
+
+@contextmanager
+def acting_as(db: psycopg.Connection, actor: str, world: World) -> Iterator[None]:
+    """One transaction as `actor`, as the data API opens it: committed at the end, rolled back on an error."""
+    role = actor if actor in ("anon", "service_role") else "authenticated"
+    login = str(world.logins.get(actor, ""))
+    with db.transaction():
+        db.execute("select set_config('request.jwt.claim.sub', %s, true)", (login,))
+        db.execute(f"set local role {role}")
+        yield
+
+
+def one(db: psycopg.Connection, query: str, *parameters: Any) -> Any:
+    """The first column of the first row, None without a row."""
+    row = db.execute(query, parameters).fetchone()
+    return None if row is None else row[0]
