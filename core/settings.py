@@ -78,11 +78,13 @@ def _first(source: Mapping[str, str | None], names: tuple[str, ...]) -> str | No
 
 
 def load_settings(stack: str | None = None, *, root: Path = ROOT) -> Settings:
-    """Reads the settings; `stack` names a local stack and then nothing else decides the connection.
+    """Reads the settings; `stack`, or FAIRSHARE_STACK in the environment, names a local stack and then nothing else
+    decides the connection.
 
     Raises ConfigError with one sentence when no Supabase is configured or a key stands in the wrong slot.
     """
-    name = stack or os.environ.get("FAIRSHARE_STACK") or DEFAULT_STACK
+    stack = stack or os.environ.get("FAIRSHARE_STACK") or None
+    name = stack or DEFAULT_STACK
     local_file = root / ".local" / name / "env"
     environment: dict[str, str | None] = dict(os.environ)
     dotenv = dotenv_values(root / ".env") if (root / ".env").exists() else {}

@@ -171,6 +171,7 @@ class Server:
                 stderr=output,
                 check=False,
                 cwd="/",
+                start_new_session=True,  # Ctrl-C stops the command, not the server that it has just started
                 user=user,
                 group=group,
                 extra_groups=[] if user else None,

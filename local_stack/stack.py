@@ -96,8 +96,11 @@ class Stack:
     def reset(self) -> None:
         """Stops the stack and removes its data, mail, files and logs; the keys stay valid for the next start."""
         self.down()
-        for part in (self.postgres.directory, self._project, self.mailbox, self.logs):
-            shutil.rmtree(part, ignore_errors=True)
+        for part in self.dir.glob("*"):
+            if part.is_dir():
+                shutil.rmtree(part, ignore_errors=True)
+            elif part != self.env_file:
+                part.unlink()
 
     def remove(self) -> None:
         """Stops the stack and removes all of it, keys included."""
