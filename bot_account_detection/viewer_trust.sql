@@ -13,7 +13,10 @@ points as (
         voucher.user_id,
         coalesce(
             users.viewer_trust_score,
-            $new_account + $per_day * greatest(0, d.as_of_us - epoch_us(users.created_at))::double / 86400e6,
+            -- greatest() passes over a null, so an unknown age must not reach it.
+            case when users.created_at is not null then
+                $new_account + $per_day * greatest(0, d.as_of_us - epoch_us(users.created_at))::double / 86400e6
+            end,
             $unknown
         )
         + case users.kyc_level

@@ -21,6 +21,8 @@ from core.timewindows import Window, from_us
 from revenue_split.policy import BASIS_POINTS, MICRO, Ints, Policy
 
 Floats = npt.NDArray[np.float64]
+#: Millionths of more than this would leave the 63 bits of a whole number.
+MAX_UNITS = 10**12
 #: Factor of the creator's trust score: from 0.8 at 0 to 1.2 at 100; an unknown score changes nothing.
 TRUST_BASE, TRUST_SLOPE, TRUST_UNKNOWN = 0.8, 0.4, 1.0
 
@@ -102,7 +104,10 @@ def mean_eis(scores: pa.Table, window: Window) -> Fraction | None:
     """The mean EIS of the window's days weighted by units, exact to a millionth; None without any unit."""
     rows = _rows_inside(scores, window)
     total = _total(rows.units)
-    return Fraction(_total(rows.units * _micro(rows.eis)), total * MICRO) if total else None
+    eis = _micro(rows.eis)
+    # Two products that can not overflow instead of one that could.
+    high, low = _total((rows.units >> 20) * eis), _total((rows.units & 0xFFFFF) * eis)
+    return Fraction((high << 20) + low, total * MICRO) if total else None
 
 
 def streak_means_micro(
@@ -118,12 +123,16 @@ def streak_means_micro(
     owners = _owners(ids, videos)[group]
     mine = np.isin(owners, creator_ids)
     place = np.searchsorted(creator_ids, owners[mine])
-    weight = _sums(place, rows.units[mine], len(creator_ids))
-    total = _sums(place, (rows.units * _micro(rows.eis))[mine], len(creator_ids))
-    return total // np.maximum(weight, 1), weight > 0
+    # Rows are ordered by video and day and bincount adds in order: the same rows give the same bits.
+    units = rows.units[mine].astype(np.float64)
+    weight = np.bincount(place, units, len(creator_ids))
+    total = np.bincount(place, units * rows.eis[mine], len(creator_ids))
+    return _micro(total / np.maximum(weight, 1.0)), weight > 0
 
 
 def _day_value_micro(rows: _Rows, trust: Floats, policy: Policy) -> Ints:
+    if rows.units.sum(dtype=np.float64) > MAX_UNITS:
+        raise BadInput(f"more than {MAX_UNITS:.0e} engagement units in one window", column="eng_units")
     if policy.value_rule == "units":
         return rows.units * MICRO
     quality = (rows.eis / 100.0) ** policy.gamma
