@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from core.cli import console
+from core.crypto import data_key
 from core.errors import BadInput
 from core.settings import ROOT, load_settings
 from core.timewindows import parse_utc
@@ -18,7 +19,7 @@ from data.dataset import Dataset, make_dataset
 from data.insert import insert_dataset, require_consent
 from data.plan import Plan, midnight
 from data.simulator import attack_names
-from data.snapshot import write_snapshot
+from data.snapshot import check_target, write_snapshot
 
 DEFAULT = Plan(end=datetime(2026, 1, 1, tzinfo=UTC))
 SNAPSHOTS = ROOT / "data" / "snapshots"
@@ -85,10 +86,15 @@ def main(
     )
     if (viewers or creators) and not insert:
         raise BadInput("--emails and --creator-emails make log-ins, which needs --insert")
+    folder = (out or SNAPSHOTS / f"{last:%Y%m%d}-{length}d-seed{seed}").resolve()
+    keeps = out is not None or not insert
+    if keeps:
+        check_target(folder, kind)
     settings = None
     if insert:
         settings = load_settings()
         require_consent(settings, yes_i_mean)
+        data_key(settings)  # said before the work, not after it
     begin = time.monotonic()
     dataset = make_dataset(plan, names)
     console.print(f"generated {_sizes(dataset)} in {time.monotonic() - begin:.1f} s, seed {seed}", soft_wrap=True)
@@ -100,8 +106,7 @@ def main(
         for account in done.accounts:
             _tell(account.email, account.user_id, account.password, account.confirmed)
         dataset = done.dataset
-    if out is not None or not insert:
-        folder = (out or SNAPSHOTS / f"{last:%Y%m%d}-{length}d-seed{seed}").resolve()
+    if keeps:
         written = write_snapshot(dataset, folder, kind)
         console.print(f"wrote {len(written)} files to {folder}", soft_wrap=True)
 

@@ -69,17 +69,22 @@ def labels_of(world: World) -> Labels:
     )
 
 
-def write_snapshot(dataset: Dataset, folder: Path, kind: str = "json") -> list[Path]:
-    """Writes all tables and labels into `folder`, replacing a snapshot that is there. Raises BadInput.
-
-    A folder that holds something else than a snapshot is left alone.
-    """
+def check_target(folder: Path, kind: str) -> None:
+    """Raises BadInput unless a snapshot of that kind may be written there."""
     if kind not in FORMATS:
         raise BadInput(f"--format must be one of {', '.join(FORMATS)}, not {kind!r}")
     if folder.exists() and not folder.is_dir():
         raise BadInput("is a file; a snapshot needs a folder", file=folder)
     if folder.exists() and any(folder.iterdir()) and not (folder / MARKER).exists():
         raise BadInput("holds other files; name an empty or a new folder", file=folder)
+
+
+def write_snapshot(dataset: Dataset, folder: Path, kind: str = "json") -> list[Path]:
+    """Writes all tables and labels into `folder`, replacing a snapshot that is there. Raises BadInput.
+
+    A folder that holds something else than a snapshot is left alone.
+    """
+    check_target(folder, kind)
     draft = folder.with_name(f".{folder.name}.part")
     try:
         shutil.rmtree(draft, ignore_errors=True)

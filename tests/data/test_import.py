@@ -79,9 +79,7 @@ def test_what_stood_in_the_files_stands_in_the_database(
         (101, "2026-11-01 12:00:05+00", None, None),
         (102, "2026-11-02 22:30:00+00", "d1", "a1"),
     ]
-    days = sql_db.execute(
-        "select relname from pg_class where relname ~ '^event_2026110[123]$' order by 1"
-    ).fetchall()
+    days = sql_db.execute("select relname from pg_class where relname ~ '^event_2026110[123]$' order by 1").fetchall()
     assert days == [("event_20261101",), ("event_20261102",)]
 
 
@@ -234,6 +232,7 @@ def command(settings: Settings, *arguments: str) -> subprocess.Popen[str]:
         "SUPABASE_URL": settings.supabase_url,
         "SUPABASE_PUBLISHABLE_KEY": settings.supabase_publishable_key,
         "SUPABASE_DB_URL": settings.supabase_db_url.get_secret_value(),
+        "FAIRSHARE_DATA_KEY": settings.fairshare_data_key.get_secret_value() if settings.fairshare_data_key else "",
     }
     return subprocess.Popen(
         [sys.executable, "cli.py", *arguments],
