@@ -216,6 +216,7 @@ def videos(
         cards.empty("No videos yet", "Your videos and their scores appear here.", icon="movie")
         return
     table = summaries.video_table(found, scores, shares)
+    st.space("small")
     st.dataframe(
         table,
         hide_index=True,

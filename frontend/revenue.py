@@ -142,10 +142,9 @@ def preview_panel(me: Visitor, draft: Draft, *, closed: Sequence[ClosedWindow], 
     ):
         column.metric(label, fmt.money(cents, currency), help=help_text, border=True)
     for reason, part in result.withheld.items():
-        st.caption(
-            f"{reason.replace('_', ' ')}: {fmt.count(part.creators)} creators, "
-            f"{fmt.money(part.cents, currency)} less than their share"
-        )
+        who = "1 creator" if part.creators == 1 else f"{fmt.count(part.creators)} creators"
+        words = reason.replace("_", " ").replace("kyc", "KYC")
+        st.caption(f"{words}: {who}, {fmt.money(part.cents, currency)} less than their share")
     links = money_flow(found.inputs, result.pool_cents, result.residual_cents, totals)
     if any(cents < 0 for _, _, cents in links):
         st.info("Deductions and pool are more than the gross, so there is no flow to draw.")
@@ -162,7 +161,10 @@ def preview_panel(me: Visitor, draft: Draft, *, closed: Sequence[ClosedWindow], 
     st.markdown(f"**Every creator** ({fmt.count(len(table))})")
     if before:
         st.caption(f"Change against {fmt.utc_range(before.start, before.end)}.")
-    st.dataframe(shown(table), hide_index=True, key="window_creators")
+    units = shown(table)
+    money = {name: st.column_config.NumberColumn(format="%,.2f") for name in units.column_names if name != "creator id"}
+    st.dataframe(units, hide_index=True, key="window_creators", column_config=money)
+    st.caption(f"All amounts in {currency}.")
     left, right, _ = st.columns([1, 1, 2])
     name = f"{found.window.start:%Y-%m-%d}-{found.policy.name}"
     left.download_button(

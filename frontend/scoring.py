@@ -14,7 +14,7 @@ from frontend.auth.visitor import Visitor
 from frontend.readers import DayScore, VideoRow
 from ui import cards, figures
 from ui.cards import Standing
-from ui.formats import Formats, plain
+from ui.formats import Formats
 from ui.theme import palette
 from viewer_activity.classic_v1 import NAME, RULE
 from viewer_activity.model import MODELS
@@ -85,7 +85,9 @@ def choose_video(videos: Sequence[VideoRow]) -> VideoRow:
 
 def video_panel(video: VideoRow, scores: Sequence[DayScore], *, fmt: Formats) -> None:
     """The latest day's score in parts, the days as a line, and the table to take away."""
-    st.subheader(plain(video.title or f"Video {video.video_id}"), anchor=False)
+    st.subheader(f"Video {video.video_id}", anchor=False)
+    # A title is somebody's text: shown as text, since Markdown would make links of it.
+    st.text(video.title or "Untitled")
     scored = [score for score in scores if score.eis is not None]
     if not scored:
         cards.empty(
@@ -120,6 +122,7 @@ def video_panel(video: VideoRow, scores: Sequence[DayScore], *, fmt: Formats) ->
     st.caption(f"{Standing.ESTIMATED.badge} until a closed revenue window holds the day.")
     table = _day_table(scores)
     one_decimal = {name.replace("_", " "): st.column_config.NumberColumn(format="%.1f") for name in ("eis", *_PARTS)}
+    st.space("small")
     st.dataframe(table, hide_index=True, key="activity_days", column_config=one_decimal)
     st.download_button(
         "Download as CSV",

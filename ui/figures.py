@@ -258,7 +258,7 @@ def flow(
         {
             "name": name,
             "itemStyle": {"color": tints.get(name, colours.quiet)},
-            "label": {"formatter": f"{name}\n{formats.money(max(into[name], out[name]), currency)}"},
+            "label": {"formatter": f"{name} {formats.money(max(into[name], out[name]), currency)}"},
         }
         for name in names
     ]
@@ -268,16 +268,19 @@ def flow(
             {
                 "type": "sankey",
                 "left": 4,
-                "right": 110,
+                "right": 150,
                 "top": 12,
                 "bottom": 12,
-                "nodeGap": 18,
+                "nodeGap": 22,
                 "nodeWidth": 14,
+                # In the given order, each amount beside where it branches off.
+                "nodeAlign": "left",
+                "layoutIterations": 0,
                 "draggable": False,
                 "data": nodes,
                 "links": [{"source": a, "target": b, "value": cents / 100} for a, b, cents in drawn],
                 "lineStyle": {"color": "source", "opacity": 0.28},
-                "label": {"color": colours.ink, "fontSize": 12, "lineHeight": 15, "textBorderWidth": 0},
+                "label": {"color": colours.ink, "fontSize": 12, "textBorderWidth": 0},
             }
         ],
     }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
@@ -21,7 +20,6 @@ from babel.numbers import (
 )
 
 NOT_KNOWN = "–"
-_MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:^=&@])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,8 +128,3 @@ def formats_for(locale: str | None, zone: str | None) -> Formats:
 def reader_formats() -> Formats:
     """The formats of whoever looks at this page."""
     return formats_for(st.context.locale, st.context.timezone)
-
-
-def plain(text: str) -> str:
-    """Text from a user for a place that reads Markdown: every sign stands for itself, on one line."""
-    return _MARKDOWN.sub(r"\\\1", " ".join(text.split()))

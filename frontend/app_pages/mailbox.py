@@ -11,21 +11,21 @@ if not surroundings.mailbox_is_open():
     st.info("There is no local mailbox: mail is really sent.")
     st.stop()
 
-wanted = st.text_input("Only mail to", key="to", placeholder="name@example.org").strip().lower()
-if st.button("Look again", icon=":material/refresh:", key="refresh"):
-    st.rerun()
-folder = surroundings.settings().fairshare_mailbox_dir
-mails = [mail for mail in read_mailbox(folder) if wanted in mail.to.lower()]
-if not mails:
-    cards.empty("No mail yet", "Sign up or reset a password, and the message appears here.", icon="mail")
-fmt = formats.reader_formats()
-for mail in mails:
-    with st.container(border=True):
-        st.markdown(f"**{formats.plain(mail.subject)}**")
-        st.caption(f"to {formats.plain(mail.to)} · {fmt.moment(mail.at)}")
-        if mail.code:
-            st.code(mail.code, language=None)
-        if mail.confirm_path:
-            st.link_button("Open the link in this mail", mail.confirm_path, icon=":material/open_in_new:")
-        with st.expander("The whole message"):
-            st.text(mail.text)
+with st.container(width=720):
+    wanted = st.text_input("Only mail to", key="to", placeholder="name@example.org").strip().lower()
+    if st.button("Look again", icon=":material/refresh:", key="refresh"):
+        st.rerun()
+    folder = surroundings.settings().fairshare_mailbox_dir
+    mails = [mail for mail in read_mailbox(folder) if wanted in mail.to.lower()]
+    if not mails:
+        cards.empty("No mail yet", "Sign up or reset a password, and the message appears here.", icon="mail")
+    fmt = formats.reader_formats()
+    for mail in mails:
+        with st.container(border=True):
+            st.text(f"{mail.subject}\nto {mail.to}, {fmt.moment(mail.at)}")
+            if mail.code:
+                st.code(mail.code, language=None)
+            if mail.confirm_path:
+                st.link_button("Open the link in this mail", mail.confirm_path, icon=":material/open_in_new:")
+            with st.expander("The whole message"):
+                st.text(mail.text)

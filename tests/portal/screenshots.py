@@ -13,10 +13,11 @@ from pathlib import Path
 
 from playwright.sync_api import BrowserContext, Page, sync_playwright
 
+from core.timewindows import Window
 from local_stack.stack import Stack
 from tests.conftest import RunningStack
 from tests.portal.scene import LAUNCH, Person, find_chromium, make_person, serve, sign_in
-from tests.portal.world import populate
+from tests.portal.world import close_window, populate
 
 LOOKS = {
     "light": {"viewport": {"width": 1280, "height": 900}, "color_scheme": "light"},
@@ -39,7 +40,11 @@ def cast(stack: RunningStack) -> Iterator[Cast]:
     """One of each role; the creators of the world have money."""
     creator = make_person(stack, "creator", kyc_level=2, creator_trust_score=71.5)
     admin = make_person(stack, "admin")
-    populate(stack, [creator.user_id])
+    others = [make_person(stack, "creator", kyc_level=n % 4).user_id for n in range(6)]
+    window = populate(stack, [creator.user_id, *others], videos=3, viewers=60)
+    days = window.days()
+    close_window(stack, Window(days[0].start, days[2].end), gross_cents=310_055)
+    close_window(stack, Window(days[3].start, days[6].end), gross_cents=402_310)
     yield Cast(creator, "creator", ("dashboard", "viewer-activity", "account"))
     yield Cast(make_person(stack, "creator", kyc_level=0), "new-creator", ("dashboard",))
     yield Cast(make_person(stack), "viewer", ("home", "revenue-window"))

@@ -9,6 +9,8 @@ from typing import Any
 import psycopg
 
 from core.timewindows import Window
+from revenue_split import windows
+from revenue_split.policy import PoolInputs, policy_named
 from viewer_activity.score import score_days
 
 DAYS = 7
@@ -73,6 +75,12 @@ TITLES = (
     "A week without a phone",
     "Repairing a 1962 radio",
 )
+
+
+def close_window(stack: Any, window: Window, *, gross_cents: int) -> dict[str, Any]:
+    """Closes a window as a job does."""
+    figures = windows.preview(stack.settings, window, PoolInputs(gross_cents=gross_cents), policy_named("classic_v1"))
+    return windows.close(stack.settings, figures, f"world-{window.start:%Y%m%d}-{gross_cents}")
 
 
 def populate(stack: Any, creators: list[int], *, videos: int = 4, viewers: int = 90, days: int = 14) -> Window:
