@@ -1,0 +1,145 @@
+"""The demo's outcome in words that a manager understands: who was paid, what did not count, and whether it adds up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow.compute as pc
+from rich.console import Console
+from rich.table import Table
+
+from core.timewindows import Window
+from data.attack_report import AttackGain
+from data.demo_accounts import LOG_INS, WindowEvents
+from revenue_split.ledger_checks import Finding
+from revenue_split.policy import PoolInputs
+from revenue_split.report import money
+from revenue_split.windows import WindowPreview
+
+TOP = 5
+#: Made-up revenue, and what of it goes elsewhere, in cents per 1,000 events.
+GROSS_PER_1000, TAXES_PER_1000, REFUNDS_PER_1000, COSTS_PER_1000 = 4_000, 200, 40, 160
+_REASONS = {
+    "kyc_level_0": "no KYC yet: nothing may be paid out",
+    "kyc_level_1": "over the limit of KYC level 1",
+    "kyc_level_2": "over the limit of KYC level 2",
+    "kyc_unknown": "KYC level unknown: withheld until it is known",
+    "likely_bot": "confirmed bots among creators: no value units",
+}
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Everything that is printed; `done`: the database's answer to the close, `broken`: invariants that do not hold."""
+
+    window: Window
+    inputs: PoolInputs
+    events: WindowEvents
+    figures: WindowPreview
+    done: dict[str, Any]
+    broken: list[Finding]
+    gains: list[AttackGain]
+    seconds: dict[str, float]
+    password: str
+    use_caps: bool
+
+
+def made_up_revenue(events: int) -> PoolInputs:
+    """The demo's revenue, from the number of events alone; the summary says that it is made up."""
+    return PoolInputs(
+        gross_cents=events * GROSS_PER_1000 // 1000,
+        taxes_cents=events * TAXES_PER_1000 // 1000,
+        refunds_cents=events * REFUNDS_PER_1000 // 1000,
+        costs_cents=events * COSTS_PER_1000 // 1000,
+    )
+
+
+def print_summary(summary: Summary) -> None:
+    """Prints the summary to standard output."""
+    out = Console(highlight=False, soft_wrap=True)
+    done, currency = summary.done, summary.done["currency"]
+    out.print(f"\n[bold]Revenue window {summary.window}[/bold], policy {summary.figures.policy.name}")
+    out.print(
+        f"{summary.events.total:,} events; revenue is made up at {money(GROSS_PER_1000, currency)} for 1,000 of them "
+        f"(gross {money(summary.inputs.gross_cents, currency)})"
+    )
+    parts = Table(box=None, show_header=False, padding=(0, 2))
+    for name, cents in (
+        ("pool", done["pool_cents"]),
+        ("paid: available now", done["pay_now_cents"]),
+        ("paid: in safety reserve, released later", done["reserve_cents"]),
+        ("carried to the next window (under the minimum)", done["carried_cents"]),
+        ("platform fee", done["platform_fee_cents"]),
+        ("residual: nobody may take it yet", done["residual_cents"]),
+    ):
+        parts.add_row(name, money(cents, currency), style="bold" if name == "pool" else None)
+    parts.columns[1].justify = "right"
+    out.print(parts)
+    _sum_check(out, summary)
+    _top(out, summary, currency)
+    _not_counted(out, summary, currency)
+    if summary.gains:
+        _attacks(out, summary, currency)
+    _times(out, summary)
+    out.print("\n[bold]Log-ins[/bold] (this machine only), password for all: " + summary.password)
+    for role, email in LOG_INS.items():
+        out.print(f"  {role:9} {email}")
+
+
+def _sum_check(out: Console, summary: Summary) -> None:
+    done = summary.done
+    total = sum(done[f"{part}_cents"] for part in ("pay_now", "reserve", "carried", "platform_fee", "residual"))
+    verdict = "adds up to the cent" if total == done["pool_cents"] else f"DOES NOT ADD UP: {total}"
+    wrong = ", ".join(f"{found.invariant.code} ({len(found.rows)} rows)" for found in summary.broken)
+    books = f"THE BOOKS ARE WRONG: {wrong}" if wrong else "all invariants of the books hold"
+    out.print(f"  sum check: {verdict}; {books}")
+
+
+def _top(out: Console, summary: Summary, currency: str) -> None:
+    creators = summary.figures.result.creators
+    ranked = creators.sort_by([("capped_cents", "descending"), ("creator_id", "ascending")])
+    paid = pc.sum(pc.greater(creators["capped_cents"], 0)).as_py() or 0
+    out.print(f"\n[bold]Top creators[/bold] ({paid:,} of {creators.num_rows:,} were allocated something)")
+    for row in ranked.slice(0, TOP).to_pylist():
+        out.print(f"  creator {row['creator_id']:<9} {money(row['capped_cents'], currency):>16}")
+
+
+def _not_counted(out: Console, summary: Summary, currency: str) -> None:
+    out.print("\n[bold]What did not count[/bold]")
+    out.print(f"  {summary.events.own:,} events of creators on their own videos")
+    for reason, part in summary.figures.result.withheld.items():
+        cents = f", {money(part.cents, currency)} less than their share" if part.cents else ""
+        out.print(f"  {_REASONS.get(reason, reason)}: {part.creators:,} creators{cents}")
+    if not summary.use_caps:
+        out.print("  imported accounts have no KYC levels; the limits are switched off for this demonstration")
+
+
+def _attacks(out: Console, summary: Summary, currency: str) -> None:
+    out.print("\n[bold]What each attack got[/bold] (against the same week without any attack)")
+    table = Table(box=None, padding=(0, 2))
+    for name in ("attack", "accounts", "events", "classic_v1", "plain pro-rata"):
+        table.add_column(name, justify="left" if name == "attack" else "right")
+    for gain in summary.gains:
+        table.add_row(
+            gain.name, f"{gain.accounts:,}", f"{gain.events:,}", *(
+                _effect(gain.harms, paid, clean, currency)
+                for paid, clean in zip(gain.paid_cents, gain.clean_cents, strict=True)
+            )
+        )  # fmt: skip
+    out.print(table)
+
+
+def _effect(harms: bool, paid: int, clean: int, currency: str) -> str:
+    if not harms:
+        return money(paid - clean, currency)
+    if clean == 0:
+        return "victims had no pay"
+    return f"victims {100 * (paid - clean) / clean:+.0f} %"
+
+
+def _times(out: Console, summary: Summary) -> None:
+    out.print("\n[bold]Time[/bold]")
+    for name, seconds in summary.seconds.items():
+        out.print(f"  {name:45} {seconds:6.1f} s")
+    out.print(f"  {'together':45} {sum(summary.seconds.values()):6.1f} s")
