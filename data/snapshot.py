@@ -112,13 +112,11 @@ def _description(dataset: Dataset) -> dict[str, object]:
 
 
 def _write(table: pa.Table, folder: Path, name: str, kind: str) -> None:
-    if kind == "parquet" or table.num_rows > JSON_ROWS:
+    # No line at all would not even tell the columns.
+    if kind == "parquet" or table.num_rows > JSON_ROWS or table.num_rows == 0:
         pq.write_table(table, folder / f"{name}.parquet", compression="zstd")
         return
     path = folder / f"{name}.jsonl"
-    if table.num_rows == 0:
-        path.touch()
-        return
     with duckdb.connect(":memory:") as con:
         con.execute("set TimeZone = 'UTC'")
         con.register("rows", table)

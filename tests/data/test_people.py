@@ -82,6 +82,17 @@ def test_a_snapshot_reads_back_as_it_was_and_writes_the_same_bytes_twice(
         assert read_table(tmp_path / "one" / f"{name}.{ending}", spec).equals(getattr(dataset.world, name))
 
 
+def test_long_and_empty_tables_are_parquet_even_in_a_json_snapshot(
+    plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("data.snapshot.JSON_ROWS", 50)
+    few = make_dataset(Plan(end=plan.end, users=40, creator_ratio=0.1, min_events=30, max_events=90, max_tx=0))
+    write_snapshot(few, tmp_path / "s")
+    names = {path.name for path in (tmp_path / "s").iterdir()}
+    assert {"users.jsonl", "events.parquet", "payments.parquet"} <= names
+    assert read_table(tmp_path / "s" / "events.parquet", EVENTS).equals(few.world.events)
+
+
 def test_a_snapshot_replaces_a_snapshot_and_nothing_else(plan: Plan, tmp_path: Path) -> None:
     small = make_dataset(Plan(end=plan.end, users=20, creator_ratio=0.2, max_events=30))
     write_snapshot(small, tmp_path / "s")

@@ -13,7 +13,7 @@ from core.errors import BadInput
 from core.tables import EVENTS, USERS, VIDEOS, check_references
 from data.dataset import Dataset, make_dataset
 from data.plan import Plan
-from data.population import population
+from data.population import catalogue, population
 from data.simulator import attack_names, simulate
 from data.world import DAY_US, HOUR_US
 from tests.data.conftest import END
@@ -145,6 +145,23 @@ def test_people_come_in_sessions_and_like_a_tenth_of_what_they_see(honest: Datas
         " having count(*) > 1)"
     ).fetchone()
     assert twice == (0,)
+
+
+def test_followers_rush_to_a_premiere_and_friends_carry_small_creators(honest: Dataset, plan: Plan) -> None:
+    world = honest.world
+    users, people = population(plan)
+    _, found = catalogue(plan, users, people)
+    video = world.events["video_id"].to_numpy() - plan.first_id
+    user = world.events["user_id"].to_numpy() - plan.first_id
+    early = world.events["ts"].to_numpy().view("i8") - found.created_us[video] < HOUR_US
+    new = found.created_us >= plan.start_us
+    rush = early[found.premiere[video]].mean()
+    usual = early[(new & ~found.premiere)[video]].mean()
+    assert rush > 0.25 > 2 * usual
+    by_friend = (found.friends[found.creator[video]] == user[:, None]).any(axis=1)
+    small, large = np.quantile(found.events, [0.25, 0.9])
+    by_size = [by_friend[kept].mean() for kept in (found.events[video] <= small, found.events[video] >= large)]
+    assert by_size[0] > 0.25 > 5 * by_size[1]
 
 
 def test_some_values_are_unknown_as_they_are_in_life(honest: Dataset) -> None:
