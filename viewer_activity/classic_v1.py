@@ -185,7 +185,6 @@ def score(
         con,
         window,
         early_us=RULE.early_us,
-        early_views=RULE.early_views,
         as_of=as_of,
         with_quiet=with_quiet,
     )

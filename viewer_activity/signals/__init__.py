@@ -24,7 +24,7 @@ FAMILIES = (
     "vouching",
     "viewer_trust",
     "trust",
-    "liked",
+    "placed",
     "liking",
     "early",
 )
@@ -41,22 +41,20 @@ def video_days(
     window: Window,
     *,
     early_us: int,
-    early_views: int,
     as_of: datetime | None = None,
     with_quiet: bool = False,
 ) -> pa.Table:
     """Every figure of every video on every day of `window`, ordered by day and video.
 
     `con` holds the relations `users`, `videos` and `events` (columns of core.tables). Ages are taken at `as_of`,
-    by default at each day's end. `early_us` and `early_views` say how many views in what time are a rush.
+    by default at each day's end. `early_us` is how long after the upload a view is an early one.
     `with_quiet` lists videos without any event once, on the last day. The number of statements depends neither
     on the number of videos nor on the number of days.
     """
     _set_up(con, window, as_of)
     parameters: dict[str, dict[str, Any]] = {
-        "window_events": {"early_us": early_us},
+        "placed": {"early_us": early_us},
         "viewer_trust": dict(viewer_trust.RULE.parameters()),
-        "early": {"early_us": early_us, "early_views": early_views},
     }
     for family in FAMILIES:
         con.execute(sql(family), parameters.get(family))

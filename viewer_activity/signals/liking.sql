@@ -1,10 +1,13 @@
 -- Do the likes come from different people at a human pace?
--- In:  liked.
+-- In:  placed.
 -- Out: liking(video_day, device_pairs, devices, address_pairs, addresses, gaps, gap_spread, gap_sum).
 --      *_pairs: distinct (liker, device or address); pairs / devices = mean number of likers per device.
 --      gaps: positive times between consecutive likes, in microseconds.
 create or replace temp table liking as
-with device as (
+with liked as not materialized (
+    select video_day, user_id, ts_us, device_id, ip_hash from placed where is_like
+),
+device as (
     select video_day, sum(likers)::bigint as device_pairs, count(*) as devices
     from (
         select video_day, device_id, count(distinct user_id) as likers

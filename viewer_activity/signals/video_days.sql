@@ -1,5 +1,5 @@
 -- One row for each video and day with an event, all families side by side, in the order of day and video.
--- In:  audience, trust, liking, early, window_days(day, start_us, end_us, as_of_us), video_index, videos,
+-- In:  audience, trust, liking, early, window_days(day, start_us, end_us, as_of_us), video_index,
 --      the variable videos.
 -- With $with_quiet, a video that existed and had no event in the whole window is listed once, on the last day.
 with last as (
@@ -23,7 +23,7 @@ select
     d.end_us,
     d.as_of_us,
     v.created_us,
-    nullif(videos.duration_s, 0)::double as duration_s,
+    v.duration_s,
     coalesce(views, 0) as views,
     coalesce(likes, 0) as likes,
     coalesce(comments, 0) as comments,
@@ -40,13 +40,12 @@ select
     address_pairs::double / addresses as users_per_address,
     -- Coefficient of variation = sqrt(spread / (n (n - 1))) / (sum / n).
     case when gaps >= 2 then sqrt(gap_spread / (gaps * (gaps - 1.0e0))) / (gap_sum / gaps) end as pace_cv,
-    early_views,
-    early_devices,
-    early_addresses
+    coalesce(early_views, 0) as early_views,
+    coalesce(early_devices, 0) as early_devices,
+    coalesce(early_addresses, 0) as early_addresses
 from active
 join window_days as d on d.day = active.video_day // getvariable('videos')
 join video_index as v on v.position = active.video_day % getvariable('videos')
-join videos on videos.id = v.id
 left join trust on trust.video_day = active.video_day
 left join liking on liking.video_day = active.video_day
 left join early on early.video_day = active.video_day
