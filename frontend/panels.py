@@ -101,14 +101,28 @@ def windows(shares: Sequence[WindowShare], *, fmt: Formats) -> None:
     share = by_id[chosen]
     if share.is_reversed:
         st.info("This window was reversed; its amounts were booked back. A corrected version replaces it.")
+    steps = steps_of(share)
     figures.show(
-        figures.waterfall(steps_of(share), total="available", currency=share.currency, colours=palette(), formats=fmt),
+        figures.waterfall(steps, total="available", currency=share.currency, colours=palette(), formats=fmt),
         key="dashboard_waterfall",
     )
-    st.caption(f"{Standing.FINAL.badge} closed {fmt.moment(share.closed_at)} · policy {share.policy_name}")
+    cards.settled(Standing.FINAL, f"closed {fmt.moment(share.closed_at)} · policy {share.policy_name}")
+    for label, _ in steps:
+        if label in _WHY:
+            st.caption(f"**{label}**: {_WHY[label]}")
     if len(shares) > 1:
         with st.expander("All windows", icon=":material/table_rows:"):
             st.dataframe(window_table(shares, fmt), hide_index=True, key="dashboard_windows")
+
+
+#: The steps that nobody understands from their name.
+_WHY = {
+    "over KYC limit": "your share was above the most that your KYC level may be allocated in a window.",
+    "from others' limits": "others reached their KYC limit; what they could not take is shared among the rest.",
+    "reserve": "held back for safety and released to you on its date, see above.",
+    "carried forward": "your part is below the minimum; it waits and is added to your next window.",
+    "carried before": "what waited from earlier windows became available with this one.",
+}
 
 
 def steps_of(share: WindowShare) -> list[tuple[str, int]]:
@@ -118,7 +132,7 @@ def steps_of(share: WindowShare) -> list[tuple[str, int]]:
         steps.append(("over KYC limit", share.capped_cents - share.alloc_cents))
     elif share.capped_cents > share.alloc_cents:
         # What others could not take because of their limits is shared among the rest.
-        steps.append(("others' excess", share.capped_cents - share.alloc_cents))
+        steps.append(("from others' limits", share.capped_cents - share.alloc_cents))
     steps += [("platform fee", -share.platform_fee_cents), ("reserve", -share.reserve_cents)]
     if share.carried_cents:
         steps.append(("carried forward", -share.carried_cents))
@@ -165,7 +179,7 @@ def integrity(
         else:
             figure = figures.gauge(this.eis, title="Engagement Integrity Score", colours=palette(), formats=fmt)
             st.echarts_chart(figure.option, height=figure.height, key="dashboard_gauge", alt=figure.alt)
-            st.caption(f"{standing.badge if standing else ''} as of {as_of}")
+            cards.settled(standing, f"as of {as_of}")
             st.caption("Weak below 40, fair below 70, strong from 70. Each day's score is weighed by its engagement.")
     with right:
         first, second = st.columns(2)

@@ -119,7 +119,7 @@ def video_panel(video: VideoRow, scores: Sequence[DayScore], *, fmt: Formats) ->
             figures.trend(labels, lines, unit="0 to 100", colours=palette(), formats=fmt, top=100), key="activity_trend"
         )
     st.markdown("**All days**")
-    st.caption(f"{Standing.ESTIMATED.badge} until a closed revenue window holds the day.")
+    cards.settled(Standing.ESTIMATED, "until a closed revenue window holds the day")
     table = _day_table(scores)
     one_decimal = {name.replace("_", " "): st.column_config.NumberColumn(format="%.1f") for name in ("eis", *_PARTS)}
     st.space("small")

@@ -29,10 +29,15 @@ def stat(
     """A figure with its mark, its time and a short note."""
     with st.container(border=True, height="stretch"):
         st.metric(label, value, help=help)
-        mark = f"{standing.badge} " if standing else ""
-        st.caption(f"{mark}as of {as_of}")
+        settled(standing, f"as of {as_of}")
         if note:
             st.caption(note)
+
+
+def settled(standing: Standing | None, words: str) -> None:
+    """A mark and its time; not a caption, since that would fade the mark."""
+    mark = f"{standing.badge} " if standing else ""
+    st.markdown(f"{mark}:small[:gray[{words}]]")
 
 
 def page_head(title: str, sentence: str) -> None:

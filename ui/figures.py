@@ -112,7 +112,7 @@ def waterfall(
             "data": labels,
             "axisTick": {"show": False},
             "axisLine": {"lineStyle": {"color": colours.line}},
-            "axisLabel": {"interval": 0, "color": colours.soft, "overflow": "break", "width": 84, "hideOverlap": False},
+            "axisLabel": {"interval": 0, "color": colours.soft, "overflow": "break", "width": 58, "hideOverlap": False},
         },
         "yAxis": {"type": "value", "show": False},
         "series": [

@@ -102,6 +102,8 @@ def cents_from(text: str, *, locale: str) -> int:
     Nothing is rounded: an amount with a third decimal is refused, and so is a misplaced separator.
     """
     words = text.strip()
+    if any(sign.isalpha() for sign in words):  # 1e5 is a number to a machine alone
+        raise NotMoney(words)
     try:
         cents = parse_decimal(words, locale=locale, strict=True).scaleb(2)
         whole = cents.to_integral_exact() if cents.is_finite() else None
