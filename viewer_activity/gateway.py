@@ -17,6 +17,7 @@ from typing import Any, Protocol
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from adbc_driver_manager import AdbcStatusCode
 from adbc_driver_postgresql import dbapi as adbc
 
 from core.errors import StackError
@@ -83,6 +84,9 @@ def open_store(settings: Settings) -> Iterator[Store]:
         try:
             yield BulkStore(connection)
         except adbc.Error as error:
+            # The driver takes Ctrl-C for itself and cancels the statement; only the answer tells of it.
+            if error.status_code is AdbcStatusCode.CANCELLED and "timeout" not in str(error):
+                raise KeyboardInterrupt from error
             raise StackError(f"the database refused: {str(error).strip().splitlines()[0]}") from error
 
 

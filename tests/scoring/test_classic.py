@@ -8,12 +8,12 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pyarrow as pa
 import pytest
-from tables import DAY, at, event, events, one, score, users, videos
 
 from benchmarks.worlds import WEEK, world
 from core.engine import connect
 from core.tables import EVENTS, USERS, VIDEOS
 from core.timewindows import Window
+from tests.scoring.tables import DAY, at, event, events, one, score, users, videos
 
 PEOPLE = [{"id": i, "viewer_trust_score": 80.0} for i in range(1, 10)]
 VIDEO = [{"id": 1, "creator_id": 9, "created_at": at("01 00:00"), "duration_s": 15.0}]

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from tables import events, score, users, videos
 
 from core.timewindows import Window
+from tests.scoring.tables import events, score, users, videos
 
 CASES = json.loads((Path(__file__).parent / "golden" / "classic_eis.json").read_text())["cases"]
 TOLERANCE = 1e-9

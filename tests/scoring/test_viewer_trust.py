@@ -7,10 +7,10 @@ import json
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tables import DAY, event, events, one, score, users, videos
 
 from bot_account_detection.kyc import KycLevel
 from bot_account_detection.viewer_trust import viewer_trust
+from tests.scoring.tables import DAY, event, events, one, score, users, videos
 
 
 def trust(given=None, age_days=None, likely_bot=False, kyc_level=None):
