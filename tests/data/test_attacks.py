@@ -167,11 +167,12 @@ def test_labels_stand_beside_the_tables_and_count_what_was_planted(dataset: Data
 
 def test_an_attack_that_comes_twice_has_two_labels(honest: Dataset) -> None:
     world = honest.world
-    for seed in (1, 2):
-        world = world.merge(run("botnet", world, np.random.default_rng(seed)))
+    names = ("botnet", "hijacked", "comment_pod", "report_brigade")
+    for seed, name in enumerate((*names, *names)):  # those who are taken over once are left alone by the next
+        world = world.merge(run(name, world, np.random.default_rng(seed)))
     labels = labels_of(world)
-    assert [row["attack"] for row in labels.attacks] == ["botnet", "botnet_2"]
-    assert set(labels.roles["attack"].to_pylist()) == {"botnet", "botnet_2"}
+    assert [row["attack"] for row in labels.attacks] == [*names, *(f"{name}_2" for name in names)]
+    assert set(labels.roles["attack"].to_pylist()) == {row["attack"] for row in labels.attacks}
     users = labels.roles["user_id"].to_pylist()
     assert len(users) == len(set(users))
 

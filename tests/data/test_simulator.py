@@ -161,7 +161,7 @@ def test_followers_rush_to_a_premiere_and_friends_carry_small_creators(honest: D
     by_friend = (found.friends[found.creator[video]] == user[:, None]).any(axis=1)
     small, large = np.quantile(found.events, [0.25, 0.9])
     by_size = [by_friend[kept].mean() for kept in (found.events[video] <= small, found.events[video] >= large)]
-    assert by_size[0] > 0.25 > 5 * by_size[1]
+    assert by_size[0] > 0.25 > 4 * by_size[1]
 
 
 def test_some_values_are_unknown_as_they_are_in_life(honest: Dataset) -> None:
