@@ -217,7 +217,7 @@ def creator_table(creators: pa.Table, before: dict[int, int] | None) -> pd.DataF
     if before is not None:
         earlier = table["creator_id"].map(before).fillna(0).astype("int64")
         table["change_cents"] = table["capped_cents"] - earlier
-    return table.sort_values(["capped_cents", "creator_id"], ascending=[False, True], kind="stable")
+    return pd.DataFrame(table.sort_values(["capped_cents", "creator_id"], ascending=[False, True], kind="stable"))
 
 
 _COLUMN_WORDS = {"alloc_cents": "share", "capped_cents": "within limits", "pay_now_cents": "available"}

@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 
 import streamlit as st
+from streamlit.navigation.page import Page
 
 from core.errors import FairshareError
 from frontend import navigation, shell, surroundings
@@ -20,7 +21,7 @@ def run() -> None:
     """Draws the portal for whoever looks at it."""
     st.set_page_config(page_title="Fairshare", page_icon=MARK, layout="wide")
     try:
-        local = surroundings.mailbox_is_open()
+        local = surroundings.mailbox() is not None
         visitor = shell.greet()
     except FairshareError as error:
         st.error(error.sentence)
@@ -28,7 +29,7 @@ def run() -> None:
     roles = visitor.roles if visitor else frozenset({Role.ANONYMOUS})
     visible = navigation.pages_for(*roles, local=local)
     start = navigation.start_page(visible, preferred=surroundings.beginning())
-    sections: dict[str, list[object]] = {}
+    sections: dict[str, list[Page]] = {}
     for entry in visible:
         # Before signing in there are few pages: one row at the top, without headings.
         heading = entry.section if visitor else ""
@@ -52,7 +53,7 @@ def run() -> None:
         page.run()
 
 
-def _page(entry: Entry, *, is_start: bool) -> object:
+def _page(entry: Entry, *, is_start: bool) -> Page:
     return st.Page(
         _PAGES / f"{entry.module}.py",
         title=entry.title,

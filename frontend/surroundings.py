@@ -6,6 +6,7 @@ A user's client is never shared; it lives in that user's Streamlit session (`aut
 from __future__ import annotations
 
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from core.crypto import data_key
@@ -32,9 +33,9 @@ def session_store() -> SessionStore:
     return SessionStore(jobs(), data_key(settings()))
 
 
-def mailbox_is_open() -> bool:
-    """Whether the mailbox may be shown: the Supabase is this machine's own and writes its mail to a folder."""
-    return settings().is_local and settings().fairshare_mailbox_dir is not None
+def mailbox() -> Path | None:
+    """The mailbox's folder where it may be shown: the Supabase is this machine's own and writes its mail there."""
+    return settings().fairshare_mailbox_dir if settings().is_local else None
 
 
 class _Beginning:

@@ -158,7 +158,7 @@ def trend(
     ]
     option = {
         "animation": False,
-        "grid": {"left": 8, "right": 16, "top": 36 if len(lines) > 1 else 16, "bottom": 8, "containLabel": True},
+        "grid": {"left": 8, "right": 16, "top": 40, "bottom": 8, "containLabel": True},
         "legend": {"show": len(lines) > 1, "top": 0, "textStyle": {"color": colours.soft}},
         "tooltip": {"trigger": "axis", "valueFormatter": "localized"},
         "xAxis": {"type": "category", "data": list(days), "axisLabel": {"color": colours.soft, "hideOverlap": True}},
@@ -173,8 +173,6 @@ def trend(
         },
         "series": series,
     }
-    if unit:
-        option["grid"]["top"] = 40
     table = pd.DataFrame({"day": list(days), **{name: list(values) for name, values in lines.items()}})
     ends = "; ".join(_ends(name, values, formats) for name, values in lines.items())
     return Figure(option, f"By day, {ends}.", table, height=240)

@@ -7,7 +7,8 @@ from frontend.auth.mailbox import read_mailbox
 from ui import cards, formats
 
 cards.page_head("Mailbox", "Mail stays on this machine in local mode. Everybody at this machine can read it here.")
-if not surroundings.mailbox_is_open():
+folder = surroundings.mailbox()
+if folder is None:
     st.info("There is no local mailbox: mail is really sent.")
     st.stop()
 
@@ -15,7 +16,6 @@ with st.container(width=720):
     wanted = st.text_input("Only mail to", key="to", placeholder="name@example.org").strip().lower()
     if st.button("Look again", icon=":material/refresh:", key="refresh"):
         st.rerun()
-    folder = surroundings.settings().fairshare_mailbox_dir
     mails = [mail for mail in read_mailbox(folder) if wanted in mail.to.lower()]
     if not mails:
         cards.empty("No mail yet", "Sign up or reset a password, and the message appears here.", icon="mail")

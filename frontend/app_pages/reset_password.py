@@ -50,7 +50,7 @@ def renew(address: str) -> None:
     if st.button("Use another address", type="tertiary", key="restart"):
         del st.session_state[RESETTING]
         st.rerun()
-    if surroundings.mailbox_is_open():
+    if surroundings.mailbox():
         st.page_link("app_pages/mailbox.py", label="Open the local mailbox", icon=":material/mail:")
     if not sent:
         return

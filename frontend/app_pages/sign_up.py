@@ -52,7 +52,7 @@ def verify(address: str) -> None:
     if st.button("Use another address", type="tertiary", key="restart"):
         del st.session_state[PENDING]
         st.rerun()
-    if surroundings.mailbox_is_open():
+    if surroundings.mailbox():
         st.page_link("app_pages/mailbox.py", label="Open the local mailbox", icon=":material/mail:")
     if not sent:
         return

@@ -159,11 +159,17 @@ def refresh(client: Any, *, refresh_token: str) -> SignedIn:
         return _signed_in(client.auth.refresh_session(refresh_token))
 
 
-def adopt(client: Any, tokens: SignedIn) -> None:
-    """Lets `client` speak for the user; asks Auth whether the log-in still stands. Raises SessionEnded."""
+def adopt(client: Any, tokens: SignedIn) -> str:
+    """Lets `client` speak for the user and returns their e-mail address.
+
+    Asks Auth whether the log-in still stands. Raises SessionEnded.
+    """
     try:
         with _translated():
-            client.auth.set_session(tokens.access_token, tokens.refresh_token)
+            response = client.auth.set_session(tokens.access_token, tokens.refresh_token)
+            if response.user is None:
+                raise refusals.SessionEnded
+            return response.user.email or ""
     except AuthApiError as error:
         if error.status in {401, 403, 404}:
             raise refusals.SessionEnded from None

@@ -112,12 +112,11 @@ def _client_for(session: StoredSession) -> _Held:
         return held
     client = user_client(surroundings.settings())
     try:
-        flows.adopt(client, session.tokens)
+        email = flows.adopt(client, session.tokens)
     except SessionEnded:
         surroundings.session_store().end(session.session_hash)
         raise
-    user = client.auth.get_session().user
-    held = _Held(session.session_hash, session.tokens.access_token, client, user.email or "")
+    held = _Held(session.session_hash, session.tokens.access_token, client, email)
     st.session_state[_HELD] = held
     return held
 
