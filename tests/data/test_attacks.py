@@ -168,8 +168,9 @@ def test_labels_stand_beside_the_tables_and_count_what_was_planted(dataset: Data
 def test_an_attack_that_comes_twice_has_two_labels(honest: Dataset) -> None:
     world = honest.world
     names = ("botnet", "hijacked", "comment_pod", "report_brigade")
+    many = {"hijacked": {"accounts": 400}, "comment_pod": {"members": 30}}
     for seed, name in enumerate((*names, *names)):  # those who are taken over once are left alone by the next
-        world = world.merge(run(name, world, np.random.default_rng(seed)))
+        world = world.merge(run(name, world, np.random.default_rng(seed), many.get(name)))
     labels = labels_of(world)
     assert [row["attack"] for row in labels.attacks] == [*names, *(f"{name}_2" for name in names)]
     assert set(labels.roles["attack"].to_pylist()) == {row["attack"] for row in labels.attacks}
