@@ -28,7 +28,7 @@ def environment() -> dict[str, str]:
 
 def npm(*arguments: str) -> int:
     """Runs npm in `local_stack/` and returns its exit code."""
-    quiet = ["--no-fund", "--no-audit", "--loglevel=error"]
+    quiet = ["--no-fund", "--no-audit", "--no-update-notifier", "--loglevel=error"]
     return subprocess.run([NODE, NPM, *arguments, *quiet], cwd=HERE, env=environment(), check=False).returncode
 
 
