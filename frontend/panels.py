@@ -8,7 +8,7 @@ from datetime import datetime
 import streamlit as st
 
 from frontend import summaries
-from frontend.readers import Balances, DayScore, Reserve, UserRow, VideoRow, WindowShare
+from frontend.readers import Balances, DayScore, Movement, Reserve, UserRow, VideoRow, WindowShare
 from ui import cards, figures
 from ui.cards import Standing
 from ui.formats import Formats
@@ -19,6 +19,7 @@ def money(
     balances: Balances | None,
     reserves: Sequence[Reserve],
     shares: Sequence[WindowShare],
+    movements: Sequence[Movement],
     *,
     fmt: Formats,
     now: datetime,
@@ -66,14 +67,16 @@ def money(
             help="Shares below the minimum wait here until they reach it together.",
         )
     with fourth:
-        counted = [share for share in shares if not share.is_reversed]
+        counted = [share for share in shares if not share.is_reversed and share.currency == currency]
+        from_windows = sum(share.earned_cents for share in counted)
+        count = "1 closed window" if len(counted) == 1 else f"{len(counted)} closed windows"
         cards.stat(
-            "Lifetime",
-            fmt.money(sum(share.earned_cents for share in counted), currency),
+            "Earned in all",
+            fmt.money(summaries.earned_cents(movements, currency), currency),
             standing=Standing.FINAL,
             as_of=as_of,
-            note=f"{len(counted)} closed window{'s' if len(counted) != 1 else ''}, after the platform fee",
-            help="All your shares in closed windows, after limits and fee.",
+            note=f"{fmt.money(from_windows, currency)} of it from {count}",
+            help="All that ever came to you after the platform fee: windows, bonuses and prizes.",
         )
     if len(reserves) > 1:
         with st.expander(f"All {len(reserves)} reserves and their release dates", icon=":material/event:"):
@@ -84,6 +87,23 @@ def money(
                 },
                 hide_index=True,
             )
+
+
+def movements_list(movements: Sequence[Movement], *, fmt: Formats) -> None:
+    """Every booking, so that each balance can be followed."""
+    if not movements:
+        return
+    with st.expander(f"All {fmt.count(len(movements))} bookings", icon=":material/receipt_long:"):
+        st.dataframe(
+            {
+                "date": [fmt.day(movement.at) for movement in movements],
+                "what": [movement.what.replace("_", " ") for movement in movements],
+                "account": [movement.account.replace("_", " ") for movement in movements],
+                "amount": [fmt.money(movement.cents, movement.currency, signed=True) for movement in movements],
+            },
+            hide_index=True,
+            key="dashboard_movements",
+        )
 
 
 def windows(shares: Sequence[WindowShare], *, fmt: Formats) -> None:

@@ -105,6 +105,18 @@ class WindowShare:
 
 
 @dataclass(frozen=True, slots=True)
+class Movement:
+    """One booking on one of a creator's accounts; negative when it leaves the account."""
+
+    movement_id: int
+    at: datetime
+    what: str
+    account: str
+    cents: int
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
 class VideoRow:
     """A video with its latest score; `eis` is None until it is scored."""
 
@@ -158,6 +170,21 @@ def read_open_reserves(client: Any, user_id: int) -> list[Reserve]:
         .data
     )
     return [Reserve(row["amount_cents"], sure(row["available_at"])) for row in rows]
+
+
+def read_movements(client: Any, user_id: int) -> list[Movement]:
+    """Every booking on a creator's accounts, the latest first; paged by key."""
+    columns = "id,event_at,payment_type,status,direction,amount_cents,currency"
+    found: list[Movement] = []
+    while True:
+        query = client.table("transactions").select(columns).eq("recipient", user_id).order("id").limit(PAGE_ROWS)
+        page = query.gt("id", found[-1].movement_id if found else 0).execute().data
+        for row in page:
+            cents = row["amount_cents"] if row["direction"] == "credit" else -row["amount_cents"]
+            at = sure(row["event_at"])
+            found.append(Movement(row["id"], at, row["payment_type"], row["status"], cents, row["currency"]))
+        if len(page) < PAGE_ROWS:
+            return sorted(found, key=lambda movement: (movement.at, movement.movement_id), reverse=True)
 
 
 _MONEY = (

@@ -130,6 +130,10 @@ def preview_panel(me: Visitor, draft: Draft, *, closed: Sequence[ClosedWindow], 
         f"{fmt.utc_range(found.window.start, found.window.end)} · {found.policy.name}",
         f"UTC · {state} · model {found.policy.model}, {mean}",
     )
+    overlap = None if draft.result else overlapping(found.window, closed)
+    if overlap:
+        taken = fmt.utc_range(overlap.start, overlap.end)
+        st.warning(f"{taken} is closed already, so this window can not be closed; no day is paid twice.")
     for column, (label, cents, help_text) in zip(
         st.columns(4),
         (
@@ -178,6 +182,12 @@ def preview_panel(me: Visitor, draft: Draft, *, closed: Sequence[ClosedWindow], 
         key="window_videos_csv",
     )
     _close(me, draft, fmt=fmt)
+
+
+def overlapping(window: Window, closed: Sequence[ClosedWindow]) -> ClosedWindow | None:
+    """A closed window that shares time with this one; the database refuses the close in any case."""
+    standing = (one for one in closed if not one.is_reversed)
+    return next((one for one in standing if one.start < window.end and window.start < one.end), None)
 
 
 MONEY_COLUMNS = (

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 import pandas as pd
 
-from frontend.readers import Balances, DayScore, UserRow, VideoRow, WindowShare
+from frontend.readers import Balances, DayScore, Movement, UserRow, VideoRow, WindowShare
 from ui.cards import Standing, Step
 
 KYC_NAMES = ("none", "basic", "identity", "full")
@@ -113,6 +113,13 @@ def video_table(videos: Sequence[VideoRow], scores: Sequence[DayScore], shares: 
     columns = ["video", "eis", "views", "engagement", "scored until", "standing"]
     table = pd.DataFrame(rows, columns=columns).astype({"views": "Int64", "eis": "Float64", "engagement": "Float64"})
     return table.sort_values("views", ascending=False, na_position="last", kind="stable")
+
+
+def earned_cents(movements: Sequence[Movement], currency: str) -> int:
+    """All that ever came to a creator, wherever it is now: moves between own accounts cancel out, payouts are not
+    counted against it."""
+    kept = (m for m in movements if m.currency == currency and not m.what.startswith("payout"))
+    return sum(movement.cents for movement in kept)
 
 
 def kyc_words(level: int | None) -> str:

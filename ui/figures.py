@@ -112,7 +112,14 @@ def waterfall(
             "data": labels,
             "axisTick": {"show": False},
             "axisLine": {"lineStyle": {"color": colours.line}},
-            "axisLabel": {"interval": 0, "color": colours.soft, "overflow": "break", "width": 58, "hideOverlap": False},
+            "axisLabel": {
+                "interval": 0,
+                "color": colours.soft,
+                "overflow": "break",
+                "width": 62,
+                "lineHeight": 15,
+                "hideOverlap": False,
+            },
         },
         "yAxis": {"type": "value", "show": False},
         "series": [

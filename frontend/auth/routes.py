@@ -122,15 +122,19 @@ async def complete(request: Request) -> Response:
         return _problem("This form must be sent from the page it stands on.", status=403)
     form = await request.form(max_files=0, max_fields=3)
     try:
-        session_id = await run_in_threadpool(
-            lambda: surroundings.session_store().redeem_ticket(
-                _text(form, "ticket"), browser_id=request.cookies.get(BROWSER_COOKIE)
-            )
-        )
+        session_id = await run_in_threadpool(_redeem, _text(form, "ticket"), request.cookies)
     except TicketRefused as refused:
         return _problem(refused.sentence, status=400)
     target = safe_next(_text(form, "next"))
     return _with_cookie(request, RedirectResponse(target, status_code=303), session_id)
+
+
+def _redeem(ticket: str, cookies: dict[str, str]) -> str:
+    store = surroundings.session_store()
+    session_id = store.redeem_ticket(ticket, browser_id=cookies.get(BROWSER_COOKIE))
+    # The cookie is about to be replaced: the session that it stood for must not live on unseen.
+    end_session(cookies.get(SESSION_COOKIE), everywhere=False)
+    return session_id
 
 
 async def logout(request: Request) -> Response:

@@ -1,18 +1,22 @@
 """Pictures of every page in light, dark and at 390 px, to be looked at: `python -m tests.portal.screenshots OUT`.
 
-It starts a stack of its own with a small world in it, takes the pictures and removes the stack.
+It starts a stack of its own with a small world in it, takes the pictures and removes the stack. With `--readme FILE`
+it takes the README's one instead: the dashboard of the demo's creator (after `./run demo --no-serve`).
 """
 
 from __future__ import annotations
 
+import json
 import os
 import sys
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from playwright.sync_api import BrowserContext, Page, sync_playwright
 
+from core.settings import DEFAULT_STACK
 from core.timewindows import Window
 from local_stack.stack import Stack
 from tests.conftest import RunningStack
@@ -104,5 +108,28 @@ def main(out: Path) -> None:
         local.remove()
 
 
+def readme(file: Path) -> None:
+    """The dashboard of the demo, as far as one screen shows it."""
+    local = Stack(DEFAULT_STACK)
+    password = json.loads((local.dir / "demo.json").read_text())["password"]
+    stack = RunningStack(local, local.up())
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with (
+        tempfile.TemporaryDirectory() as logs,
+        serve(stack, log=Path(logs) / "log") as url,
+        sync_playwright() as playwright,
+    ):
+        browser = playwright.chromium.launch(executable_path=find_chromium(), args=LAUNCH)
+        page = browser.new_page(base_url=url, viewport={"width": 1360, "height": 940}, color_scheme="light")
+        sign_in(page, Person("creator@example.com", password, 0, ""))
+        page.get_by_role("heading", name="Your videos").wait_for()
+        page.wait_for_timeout(2500)
+        page.screenshot(path=file)
+        browser.close()
+
+
 if __name__ == "__main__":
-    main(Path(sys.argv[1] if len(sys.argv) > 1 else "screenshots"))
+    if sys.argv[1:2] == ["--readme"]:
+        readme(Path(sys.argv[2]))
+    else:
+        main(Path(sys.argv[1] if len(sys.argv) > 1 else "screenshots"))

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
 import pytest
 
+from core.timewindows import Window
 from frontend.panels import steps_of
-from frontend.readers import DayScore, UserRow, WindowShare
-from frontend.revenue import MONEY_COLUMNS, creator_table, money_flow, shown, suggested_days
-from frontend.summaries import actions_required, by_day, engagement, one_model, standing_of, with_gaps
+from frontend.readers import ClosedWindow, DayScore, Movement, UserRow, WindowShare
+from frontend.revenue import MONEY_COLUMNS, creator_table, money_flow, overlapping, shown, suggested_days
+from frontend.summaries import actions_required, by_day, earned_cents, engagement, one_model, standing_of, with_gaps
 from revenue_split.policy import PoolInputs
 from ui import figures
 from ui.cards import Standing
@@ -164,6 +166,23 @@ def test_the_banner_speaks_of_facts_only() -> None:
     me = UserRow(1, NOON, True, None, None, None, None)
     assert actions_required(me, None, []) == []
     assert len(actions_required(me, None, [share()])) == 1
+
+
+def test_earned_in_all_counts_what_came_in_wherever_it_is_now() -> None:
+    """Moves between own accounts cancel out; a payout takes nothing away from what was earned."""
+    booked = [("window_close", 4_000), ("window_close", 500), ("reserve_release", -500), ("reserve_release", 500)]
+    booked += [("welcome_bonus", 999), ("payout_settled", -4_000)]
+    movements = [Movement(n, NOON, what, "available", cents, "USD") for n, (what, cents) in enumerate(booked)]
+    movements.append(Movement(99, NOON, "welcome_bonus", "available", 777, "EUR"))
+    assert earned_cents(movements, "USD") == 4_000 + 500 + 999
+
+
+def test_a_preview_of_days_that_are_closed_says_so() -> None:
+    start = datetime(2026, 11, 1, tzinfo=UTC)
+    closed = ClosedWindow(1, start, start + timedelta(days=7), NOON, "USD", "classic_v1", 1, 1, 0, is_reversed=False)
+    assert overlapping(Window(start + timedelta(days=6), start + timedelta(days=8)), [closed]) is closed
+    assert overlapping(Window(start + timedelta(days=7), start + timedelta(days=8)), [closed]) is None
+    assert overlapping(Window(start, start + timedelta(days=1)), [replace(closed, is_reversed=True)]) is None
 
 
 def test_the_creator_table_shows_cents_exactly_and_the_change_to_the_last_window() -> None:

@@ -193,6 +193,21 @@ def test_a_ticket_over_http_sets_a_guarded_cookie_and_never_redirects_elsewhere(
         assert ticket not in answer.headers["location"]
 
 
+def test_signing_in_again_ends_the_session_that_the_cookie_stood_for(
+    stack: Any, portal: Portal, store: SessionStore, person: Person, tokens: flows.SignedIn
+) -> None:
+    former, browser_id = store.open(tokens), new_handle()
+    again = flows.sign_in(user_client(stack.settings), email=person.email, password=PASSWORD)
+    ticket = store.issue_ticket(again, browser_id=browser_id)
+    answer = httpx.post(
+        f"{portal.url}/auth/complete",
+        headers={"Origin": portal.url, "Cookie": f"{BROWSER_COOKIE}={browser_id}; {SESSION_COOKIE}={former}"},
+        data={"ticket": ticket},
+    )
+    assert store.find(former) is None
+    assert store.find(answer.cookies[SESSION_COOKIE]) is not None
+
+
 def test_a_get_neither_completes_nor_signs_out(portal: Portal, store: SessionStore, tokens: flows.SignedIn) -> None:
     """A link on another site must do neither."""
     session_id, browser_id = store.open(tokens), new_handle()
