@@ -34,73 +34,73 @@ class NotAllowed(MoneyRefused):
 class KeyReused(MoneyRefused):
     """The idempotency key was used for another request; `details` names what it did."""
 
-    code = "FS001"
+    code = "22Z01"
 
 
 class WindowOverlaps(MoneyRefused):
     """A closed window of the same kind shares time with this one."""
 
-    code = "FS003"
+    code = "22Z03"
 
 
 class FiguresDisagree(MoneyRefused):
     """Shares, allocations, residual and pool do not add up."""
 
-    code = "FS004"
+    code = "22Z04"
 
 
 class PoolNotAllowed(MoneyRefused):
     """The pool does not follow from the window's inputs and policy."""
 
-    code = "FS005"
+    code = "22Z05"
 
 
 class StalePreview(MoneyRefused):
     """A carried balance changed after the figures were computed: preview again."""
 
-    code = "FS006"
+    code = "22Z06"
 
 
 class ForeignVideo(MoneyRefused):
     """A share names a video of another creator."""
 
-    code = "FS007"
+    code = "22Z07"
 
 
 class OverCap(MoneyRefused):
     """An allocation is above the cap of the creator's KYC level."""
 
-    code = "FS008"
+    code = "22Z08"
 
 
 class Unbalanced(MoneyRefused):
     """Ledger entries that do not sum to zero."""
 
-    code = "FS009"
+    code = "22Z09"
 
 
 class AppendOnly(MoneyRefused):
     """Somebody tried to change or remove what is written once."""
 
-    code = "FS010"
+    code = "22Z10"
 
 
 class Overdraft(MoneyRefused):
     """An account would fall below zero; `details` names it and what it holds."""
 
-    code = "FS011"
+    code = "22Z11"
 
 
 class MalformedRequest(MoneyRefused):
     """A request that lacks something or holds something that is no number, time or key."""
 
-    code = "FS012"
+    code = "22Z12"
 
 
 class ReversalRefused(MoneyRefused):
     """A reversal that does not mirror its original, or comes a second time."""
 
-    code = "FS013"
+    code = "22Z13"
 
 
 class DaysNotScored(MoneyRefused):

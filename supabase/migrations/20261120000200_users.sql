@@ -76,10 +76,10 @@ language plpgsql set search_path = '' as $$
 begin
   if tg_op = 'DELETE' then
     raise exception 'a row of % is never deleted', tg_table_name
-      using errcode = 'FS010', detail = jsonb_build_object('table', tg_table_name, 'id', old.id)::text;
+      using errcode = '22Z10', detail = jsonb_build_object('table', tg_table_name, 'id', old.id)::text;
   elsif new.id is distinct from old.id then
     raise exception 'a row of % keeps its id', tg_table_name
-      using errcode = 'FS010', detail = jsonb_build_object('table', tg_table_name, 'id', old.id)::text;
+      using errcode = '22Z10', detail = jsonb_build_object('table', tg_table_name, 'id', old.id)::text;
   end if;
   return new;
 end

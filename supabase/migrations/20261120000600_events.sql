@@ -74,7 +74,7 @@ declare
 begin
   if p_from is null or p_to is null or p_to < p_from or p_to - p_from > 3660 then
     raise exception 'days of events must run from a first to a last day, at most ten years apart'
-      using errcode = 'FS012', detail = jsonb_build_object('from', p_from, 'to', p_to)::text;
+      using errcode = '22Z12', detail = jsonb_build_object('from', p_from, 'to', p_to)::text;
   end if;
   -- One maker at a time, or two would both find a day missing and one of them fail.
   perform pg_advisory_xact_lock(hashtextextended('fairshare.ensure_event_partitions', 0));

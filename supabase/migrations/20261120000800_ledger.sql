@@ -120,7 +120,7 @@ create function public.refuse_account_change() returns trigger
 language plpgsql set search_path = '' as $$
 begin
   raise exception 'a ledger account changes only through new entries and is never deleted'
-    using errcode = 'FS010', detail = jsonb_build_object('table', tg_table_name, 'operation', tg_op)::text;
+    using errcode = '22Z10', detail = jsonb_build_object('table', tg_table_name, 'operation', tg_op)::text;
 end
 $$;
 comment on function public.refuse_account_change() is 'Trigger: balances move only with new entries.';

@@ -1,7 +1,7 @@
 -- Why: the one function that writes the ledger, set-based, for two entries or for hundreds of thousands.
 --
--- Raises FS001 the key was used for another request, FS009 the entries do not sum to zero, FS011 an account would be
--- overdrawn, FS012 a malformed request, FS013 the reversal does not mirror its original or comes twice.
+-- Raises 22Z01 the key was used for another request, 22Z09 the entries do not sum to zero, 22Z11 an account would be
+-- overdrawn, 22Z12 a malformed request, 22Z13 the reversal does not mirror its original or comes twice.
 
 create function public.post_ledger_transaction(
   p_idempotency_key text,
@@ -22,10 +22,11 @@ declare
   v_bad jsonb;
   v_constraint text;
 begin
+  p_entries := public.unwrapped(p_entries);
   if coalesce(length(p_idempotency_key), 0) not between 1 and 200 or p_kind is null or p_event_at is null
     or coalesce(p_currency, '') !~ '^[A-Z]{3}$' or jsonb_typeof(p_entries) is distinct from 'array' then
     raise exception 'a posting needs a key of at most 200 letters, a kind, a time, a currency and a list of entries'
-      using errcode = 'FS012', detail = jsonb_build_object('idempotency_key', p_idempotency_key)::text;
+      using errcode = '22Z12', detail = jsonb_build_object('idempotency_key', p_idempotency_key)::text;
   end if;
   select e into v_bad from jsonb_array_elements(p_entries) e
   where jsonb_typeof(e) is distinct from 'object'
@@ -36,7 +37,7 @@ begin
   limit 1;
   if found then
     raise exception 'an entry needs a kind, a user_id or none, and whole cents other than 0: %', v_bad
-      using errcode = 'FS012', detail = jsonb_build_object('entry', v_bad)::text;
+      using errcode = '22Z12', detail = jsonb_build_object('entry', v_bad)::text;
   end if;
 
   v_hash := encode(sha256(convert_to(jsonb_build_object(
@@ -53,7 +54,7 @@ begin
     select * into strict v_transaction from public.ledger_transactions t where t.idempotency_key = p_idempotency_key;
     if v_transaction.request_hash is distinct from v_hash then
       raise exception 'the key % was already used for another posting', p_idempotency_key
-        using errcode = 'FS001', detail = jsonb_build_object(
+        using errcode = '22Z01', detail = jsonb_build_object(
           'idempotency_key', p_idempotency_key, 'ledger_transaction_id', v_transaction.id)::text;
     end if;
     return jsonb_build_object('transaction_id', v_transaction.id, 'replayed', true);
@@ -62,7 +63,7 @@ begin
   select count(*), sum((e ->> 'amount_cents')::numeric) into v_entries, v_sum from jsonb_array_elements(p_entries) e;
   if v_entries < 2 or v_sum <> 0 then
     raise exception 'entries must be two or more and sum to 0 cents, not % with % cents', v_entries, v_sum
-      using errcode = 'FS009', detail = jsonb_build_object('entries', v_entries, 'sum_cents', v_sum)::text;
+      using errcode = '22Z09', detail = jsonb_build_object('entries', v_entries, 'sum_cents', v_sum)::text;
   end if;
 
   -- Accounts come to life in one order everywhere, and are locked in id order before a balance is read.
@@ -102,7 +103,7 @@ begin
   if found then
     raise exception 'the account % of user % holds % cents and would go to %',
       v_bad ->> 'kind', coalesce(v_bad ->> 'user_id', 'none'), v_bad ->> 'balance_cents', v_bad ->> 'balance_after_cents'
-      using errcode = 'FS011', detail = v_bad::text;
+      using errcode = '22Z11', detail = v_bad::text;
   end if;
 
   update public.ledger_accounts a
@@ -123,7 +124,7 @@ exception
     get stacked diagnostics v_constraint = constraint_name;
     if v_constraint = 'one_reversal_per_transaction' then
       raise exception 'the transaction % was reversed before', p_reverses
-        using errcode = 'FS013', detail = jsonb_build_object('ledger_transaction_id', p_reverses)::text;
+        using errcode = '22Z13', detail = jsonb_build_object('ledger_transaction_id', p_reverses)::text;
     end if;
     raise;
 end
@@ -148,11 +149,11 @@ begin
     where o.times is distinct from r.times
   ) then
     raise exception 'a reversal takes back every entry of transaction % and nothing else', p_original
-      using errcode = 'FS013', detail = jsonb_build_object('ledger_transaction_id', p_original)::text;
+      using errcode = '22Z13', detail = jsonb_build_object('ledger_transaction_id', p_original)::text;
   end if;
 end
 $$;
-comment on function public.check_reversal(bigint, bigint) is 'Raises FS013 unless the second transaction mirrors the first.';
+comment on function public.check_reversal(bigint, bigint) is 'Raises 22Z13 unless the second transaction mirrors the first.';
 
 revoke all on function public.post_ledger_transaction(text, text, jsonb, timestamptz, text, text, bigint, bigint),
   public.check_reversal(bigint, bigint) from public, anon, authenticated, service_role;

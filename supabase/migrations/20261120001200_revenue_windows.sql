@@ -168,7 +168,7 @@ begin
     end if;
   end if;
   raise exception 'a closed revenue window is never changed: reverse it and close a new version'
-    using errcode = 'FS010', detail = jsonb_build_object('table', tg_table_name, 'id', old.id)::text;
+    using errcode = '22Z10', detail = jsonb_build_object('table', tg_table_name, 'id', old.id)::text;
 end
 $$;
 comment on function public.guard_revenue_window() is 'Trigger: a closed window can only be reversed.';
@@ -182,7 +182,7 @@ begin
     end if;
   end if;
   raise exception 'a reserve is only ever released, once'
-    using errcode = 'FS010', detail = jsonb_build_object('table', tg_table_name, 'id', old.id)::text;
+    using errcode = '22Z10', detail = jsonb_build_object('table', tg_table_name, 'id', old.id)::text;
 end
 $$;
 comment on function public.guard_reserve() is 'Trigger: a reserve can only be released, once.';

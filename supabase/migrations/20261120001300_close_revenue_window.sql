@@ -6,9 +6,9 @@
 -- creator_reserve and creator_available or creator_carried; creator_carried -> creator_available when the carried
 -- amount is released.
 --
--- Raises 42501 the caller may not close, FS001 the key was used with other figures, FS003 overlap, FS004 figures do not
--- add up, FS005 the pool is not what the policy allows, FS006 balances or KYC levels changed since the preview, FS007 a
--- video of another creator, FS008 over the cap, FS012 malformed.
+-- Raises 42501 the caller may not close, 22Z01 the key was used with other figures, 22Z03 overlap, 22Z04 figures do not
+-- add up, 22Z05 the pool is not what the policy allows, 22Z06 balances or KYC levels changed since the preview, 22Z07 a
+-- video of another creator, 22Z08 over the cap, 22Z12 malformed.
 
 create function public.window_cents(p_window jsonb, p_name text) returns bigint
 language plpgsql immutable set search_path = '' as $$
@@ -16,12 +16,12 @@ begin
   -- 14 digits: a product with basis points still fits into 64 bits.
   if jsonb_typeof(p_window -> p_name) is distinct from 'number' or p_window ->> p_name !~ '^[0-9]{1,14}$' then
     raise exception '% must be a whole number from 0 to 99999999999999, not %', p_name, coalesce(p_window ->> p_name, 'null')
-      using errcode = 'FS012', detail = jsonb_build_object('field', p_name)::text;
+      using errcode = '22Z12', detail = jsonb_build_object('field', p_name)::text;
   end if;
   return (p_window ->> p_name)::bigint;
 end
 $$;
-comment on function public.window_cents(jsonb, text) is 'A whole number that is not negative, or FS012.';
+comment on function public.window_cents(jsonb, text) is 'A whole number that is not negative, or 22Z12.';
 
 create function public.check_pool(p_window jsonb, p_policy jsonb) returns void
 language plpgsql immutable set search_path = '' as $$
@@ -45,12 +45,12 @@ begin
   if v_pool not between v_least and v_most then
     raise exception 'a pool of % cents does not follow from the inputs and the policy: % to % cents do',
       v_pool, v_least, v_most
-      using errcode = 'FS005',
+      using errcode = '22Z05',
         detail = jsonb_build_object('pool_cents', v_pool, 'least_cents', v_least, 'most_cents', v_most)::text;
   end if;
 end
 $$;
-comment on function public.check_pool(jsonb, jsonb) is 'Raises FS005 unless the pool follows from the inputs and the policy.';
+comment on function public.check_pool(jsonb, jsonb) is 'Raises 22Z05 unless the pool follows from the inputs and the policy.';
 
 create function public.check_window_figures(p_window_id bigint) returns void
 language plpgsql stable set search_path = '' as $$
@@ -69,7 +69,7 @@ begin
   where s.revenue_window_id = p_window_id and v.creator_id <> s.creator_id limit 1;
   if found then
     raise exception 'video % belongs to creator %, not %', v_bad ->> 'video_id', v_bad ->> 'owner_id', v_bad ->> 'creator_id'
-      using errcode = 'FS007', detail = v_bad::text;
+      using errcode = '22Z07', detail = v_bad::text;
   end if;
 
   select jsonb_build_object('allocated_cents', coalesce(sum(a.capped_cents), 0)) into v_bad
@@ -77,7 +77,7 @@ begin
   if (v_bad ->> 'allocated_cents')::bigint <> v_window.allocated_cents then
     raise exception 'allocations of % cents and a residual of % cents are not the pool of % cents',
       v_bad ->> 'allocated_cents', v_window.residual_cents, v_window.pool_cents
-      using errcode = 'FS004', detail = v_bad::text;
+      using errcode = '22Z04', detail = v_bad::text;
   end if;
 
   select jsonb_build_object('creator_id', coalesce(a.creator_id, s.creator_id), 'videos_cents', s.cents,
@@ -91,7 +91,7 @@ begin
   if found then
     raise exception 'the videos of creator % earned % cents, the allocation says %', v_bad ->> 'creator_id',
       coalesce(v_bad ->> 'videos_cents', '0'), coalesce(v_bad ->> 'allocated_cents', '0')
-      using errcode = 'FS004', detail = v_bad::text;
+      using errcode = '22Z04', detail = v_bad::text;
   end if;
 
   select to_jsonb(a) into v_bad from public.window_allocations a
@@ -101,13 +101,13 @@ begin
   if found then
     raise exception 'fee % and reserve % of creator % are not the policy''s part of % cents', v_bad ->> 'platform_fee_cents',
       v_bad ->> 'reserve_cents', v_bad ->> 'creator_id', v_bad ->> 'capped_cents'
-      using errcode = 'FS004', detail = v_bad::text;
+      using errcode = '22Z04', detail = v_bad::text;
   end if;
 
 end
 $$;
 comment on function public.check_window_figures(bigint) is
-  'Raises FS004 or FS007 unless shares and allocations of the window agree with each other, the pool and the policy.';
+  'Raises 22Z04 or 22Z07 unless shares and allocations of the window agree with each other, the pool and the policy.';
 
 create function public.close_revenue_window(
   p_idempotency_key text, p_window jsonb, p_shares jsonb, p_allocations jsonb
@@ -115,8 +115,8 @@ create function public.close_revenue_window(
 language plpgsql security definer set search_path = '' set work_mem = '64MB' as $$
 declare
   v_caller text := coalesce(nullif(current_setting('role', true), 'none'), session_user);
-  v_policy jsonb := p_window -> 'policy';
-  v_kind text := coalesce(p_window ->> 'kind', 'regular');
+  v_policy jsonb;
+  v_kind text;
   v_start timestamptz;
   v_end timestamptz;
   v_pool bigint;
@@ -135,11 +135,16 @@ begin
     and public.is_admin() is distinct from true then
     raise exception 'only an admin may close a revenue window' using errcode = '42501';
   end if;
+  p_window := public.unwrapped(p_window);
+  p_shares := public.unwrapped(p_shares);
+  p_allocations := public.unwrapped(p_allocations);
+  v_policy := p_window -> 'policy';
+  v_kind := coalesce(p_window ->> 'kind', 'regular');
   if coalesce(length(p_idempotency_key), 0) not between 1 and 180 or jsonb_typeof(p_window) is distinct from 'object'
     or jsonb_typeof(v_policy) is distinct from 'object' or jsonb_typeof(p_shares) is distinct from 'array'
     or jsonb_typeof(p_allocations) is distinct from 'array' then
     raise exception 'a close needs a key of at most 180 letters, a window with its policy, shares and allocations'
-      using errcode = 'FS012', detail = jsonb_build_object('idempotency_key', p_idempotency_key)::text;
+      using errcode = '22Z12', detail = jsonb_build_object('idempotency_key', p_idempotency_key)::text;
   end if;
   v_hash := encode(sha256(convert_to(
     jsonb_build_array(p_window, p_shares, p_allocations)::text, 'utf8')), 'hex');
@@ -151,7 +156,7 @@ begin
     if v_window.request_hash <> v_hash then
       raise exception 'the key % closed the window % to % with other figures', p_idempotency_key,
         v_window.window_start, v_window.window_end
-        using errcode = 'FS001', detail = jsonb_build_object('idempotency_key', p_idempotency_key,
+        using errcode = '22Z01', detail = jsonb_build_object('idempotency_key', p_idempotency_key,
           'revenue_window_id', v_window.id)::text;
     end if;
     return v_window.result || '{"replayed": true}';
@@ -161,7 +166,7 @@ begin
   v_end := (p_window ->> 'window_end')::timestamptz;
   if v_start is null or v_end is null or v_start >= v_end or v_end > now() then
     raise exception 'a window needs a start, and an end after it that has passed'
-      using errcode = 'FS012', detail = jsonb_build_object('window_start', v_start, 'window_end', v_end)::text;
+      using errcode = '22Z12', detail = jsonb_build_object('window_start', v_start, 'window_end', v_end)::text;
   end if;
   select jsonb_build_object('revenue_window_id', w.id, 'window_start', w.window_start, 'window_end', w.window_end)
   into v_bad from public.revenue_windows w
@@ -169,14 +174,14 @@ begin
   order by w.window_start limit 1;
   if found then
     raise exception 'the closed window % (% to %) overlaps', v_bad ->> 'revenue_window_id',
-      v_bad ->> 'window_start', v_bad ->> 'window_end' using errcode = 'FS003', detail = v_bad::text;
+      v_bad ->> 'window_start', v_bad ->> 'window_end' using errcode = '22Z03', detail = v_bad::text;
   end if;
   v_pool := public.window_cents(p_window, 'pool_cents');
   v_residual := public.window_cents(p_window, 'residual_cents');
   v_min_payout := public.window_cents(v_policy, 'min_payout_cents');
   if v_residual > v_pool then
     raise exception 'a residual of % cents is more than the pool of % cents', v_residual, v_pool
-      using errcode = 'FS004', detail = jsonb_build_object('residual_cents', v_residual, 'pool_cents', v_pool)::text;
+      using errcode = '22Z04', detail = jsonb_build_object('residual_cents', v_residual, 'pool_cents', v_pool)::text;
   end if;
   perform public.check_pool(p_window, v_policy);
 
@@ -233,7 +238,7 @@ begin
   limit 1;
   if found then
     raise exception 'creator % has % cents carried forward, which the figures do not take into account: preview again',
-      v_bad ->> 'creator_id', v_bad ->> 'carried_before_cents' using errcode = 'FS006', detail = v_bad::text;
+      v_bad ->> 'creator_id', v_bad ->> 'carried_before_cents' using errcode = '22Z06', detail = v_bad::text;
   end if;
 
   with creators as (
@@ -288,11 +293,11 @@ exception
     raise exception '%', case v_constraint
         when 'allocation_stays_under_its_cap' then 'a creator would get more than the cap of their KYC level: preview again'
         else 'the figures break the rule "' || replace(v_constraint, '_', ' ') || '"' end
-      using errcode = case v_constraint when 'allocation_stays_under_its_cap' then 'FS008' else 'FS004' end,
+      using errcode = case v_constraint when 'allocation_stays_under_its_cap' then '22Z08' else '22Z04' end,
         detail = jsonb_build_object('rule', v_constraint)::text;
   when exclusion_violation then
     raise exception 'a closed window overlaps % to %', v_start, v_end
-      using errcode = 'FS003', detail = jsonb_build_object('window_start', v_start, 'window_end', v_end)::text;
+      using errcode = '22Z03', detail = jsonb_build_object('window_start', v_start, 'window_end', v_end)::text;
 end
 $$;
 comment on function public.close_revenue_window(text, jsonb, jsonb, jsonb) is

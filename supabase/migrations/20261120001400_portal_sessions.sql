@@ -50,7 +50,7 @@ declare
 begin
   if p_key_hash is null or p_action is null or coalesce(p_limit, 0) < 1 or coalesce(p_seconds, 0) < 1 then
     raise exception 'a throttle needs a key, an action, a limit and a time of at least 1'
-      using errcode = 'FS012', detail = jsonb_build_object('action', p_action)::text;
+      using errcode = '22Z12', detail = jsonb_build_object('action', p_action)::text;
   end if;
   -- Two attempts at once must not both take the last place.
   perform pg_advisory_xact_lock(hashtextextended(p_key_hash || ' ' || p_action, 0));

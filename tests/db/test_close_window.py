@@ -68,12 +68,12 @@ def test_closed_twice_with_one_key_gives_the_first_answer_and_one_effect(
 
 def test_the_same_key_with_other_figures_is_an_error(sql_db: psycopg.Connection, world: World) -> None:
     call_close(sql_db, "k", closing(world, {"owner": 5_000}))
-    assert refused(sql_db, "k", closing(world, {"owner": 5_001})) == "FS001"
+    assert refused(sql_db, "k", closing(world, {"owner": 5_001})) == "22Z01"
 
 
 def test_a_window_that_overlaps_a_closed_one_of_its_kind_is_an_error(sql_db: psycopg.Connection, world: World) -> None:
     call_close(sql_db, "a", closing(world, {"owner": 5_000}, start="2026-01-01", end="2026-01-08"))
-    assert refused(sql_db, "b", closing(world, {"owner": 5_000}, start="2026-01-07", end="2026-01-14")) == "FS003"
+    assert refused(sql_db, "b", closing(world, {"owner": 5_000}, start="2026-01-07", end="2026-01-14")) == "22Z03"
     bonus = closing(world, {"owner": 5_000}, start="2026-01-07", end="2026-01-14")
     bonus["window"]["kind"] = "bonus"
     call_close(sql_db, "c", bonus)
@@ -120,29 +120,29 @@ def edited(change: Callable[[dict[str, Any]], Any]) -> Callable[[dict[str, Any]]
 
 
 WRONG = {
-    "an allocation more than the pool": ("FS004", lambda f: f["allocations"][0].update(capped_cents=5_001)),
-    "a cent lost from a video": ("FS004", lambda f: f["shares"][0].update(allocated_cents=4_999)),
+    "an allocation more than the pool": ("22Z04", lambda f: f["allocations"][0].update(capped_cents=5_001)),
+    "a cent lost from a video": ("22Z04", lambda f: f["shares"][0].update(allocated_cents=4_999)),
     "a smaller fee": (
-        "FS004",
+        "22Z04",
         lambda f: f["allocations"][0].update(platform_fee_cents=499, pay_now_cents=4_001),
     ),
-    "no reserve": ("FS004", lambda f: f["allocations"][0].update(reserve_cents=0, pay_now_cents=4_500)),
+    "no reserve": ("22Z04", lambda f: f["allocations"][0].update(reserve_cents=0, pay_now_cents=4_500)),
     "carried though it reaches the minimum": (
-        "FS006",
+        "22Z06",
         lambda f: f["allocations"][0].update(pay_now_cents=0, carried_cents=4_000),
     ),
-    "a residual from nowhere": ("FS004", lambda f: f["window"].update(residual_cents=1)),
-    "a pool above the policy": ("FS005", lambda f: f["window"].update(gross_cents=11_000)),
-    "a pool below the policy": ("FS005", lambda f: f["window"].update(gross_cents=12_000)),
-    "costs that leave no such margin": ("FS005", lambda f: f["window"]["policy"].update(margin_target_bp=9_000)),
-    "a video of somebody else": ("FS007", lambda f: f["shares"][0].update(video_id=f["shares"][1]["video_id"])),
-    "a window that is not over": ("FS012", lambda f: f["window"].update(window_end="2999-01-01T00:00:00Z")),
-    "an end before the start": ("FS012", lambda f: f["window"].update(window_end="2025-01-01T00:00:00Z")),
-    "half a cent": ("FS012", lambda f: f["window"].update(gross_cents=0.5)),
-    "a negative cost": ("FS012", lambda f: f["window"].update(costs_cents=-1)),
-    "no policy": ("FS012", lambda f: f["window"].pop("policy")),
+    "a residual from nowhere": ("22Z04", lambda f: f["window"].update(residual_cents=1)),
+    "a pool above the policy": ("22Z05", lambda f: f["window"].update(gross_cents=11_000)),
+    "a pool below the policy": ("22Z05", lambda f: f["window"].update(gross_cents=12_000)),
+    "costs that leave no such margin": ("22Z05", lambda f: f["window"]["policy"].update(margin_target_bp=9_000)),
+    "a video of somebody else": ("22Z07", lambda f: f["shares"][0].update(video_id=f["shares"][1]["video_id"])),
+    "a window that is not over": ("22Z12", lambda f: f["window"].update(window_end="2999-01-01T00:00:00Z")),
+    "an end before the start": ("22Z12", lambda f: f["window"].update(window_end="2025-01-01T00:00:00Z")),
+    "half a cent": ("22Z12", lambda f: f["window"].update(gross_cents=0.5)),
+    "a negative cost": ("22Z12", lambda f: f["window"].update(costs_cents=-1)),
+    "no policy": ("22Z12", lambda f: f["window"].pop("policy")),
     "a creator twice": ("23505", lambda f: f["allocations"].append(f["allocations"][0])),
-    "an unknown creator": ("FS004", lambda f: f["allocations"][0].update(creator_id=10**12)),
+    "an unknown creator": ("22Z04", lambda f: f["allocations"][0].update(creator_id=10**12)),
     "an unknown video": ("23503", lambda f: f["shares"][0].update(video_id=10**12)),
 }
 
@@ -162,13 +162,13 @@ def test_figures_that_do_not_hold_write_nothing(case: str, sql_db: psycopg.Conne
 
 def test_nobody_gets_more_than_the_cap_of_their_kyc_level(sql_db: psycopg.Connection, world: World) -> None:
     sql_db.execute("update users set kyc_level = 1 where id = %s", (world.users["owner"],))
-    assert refused(sql_db, "k", closing(world, {"owner": 5_001})) == "FS008"
+    assert refused(sql_db, "k", closing(world, {"owner": 5_001})) == "22Z08"
     call_close(sql_db, "k", closing(world, {"owner": 5_000}))
 
 
 def test_an_unknown_kyc_level_gets_nothing_unless_there_are_no_caps(sql_db: psycopg.Connection, world: World) -> None:
     sql_db.execute("update users set kyc_level = null where id = %s", (world.users["owner"],))
-    assert refused(sql_db, "k", closing(world, {"owner": 1})) == "FS008"
+    assert refused(sql_db, "k", closing(world, {"owner": 1})) == "22Z08"
     call_close(sql_db, "k", closing(world, {"owner": 5_000}, policy={"kyc_caps_cents": [None] * 4}))
 
 
@@ -178,7 +178,7 @@ def test_what_was_carried_is_released_when_the_minimum_is_reached(sql_db: psycop
     assert balances(sql_db, owner) == {"creator_reserve": 100, "creator_carried": 800}
     second = {"start": "2026-01-08", "end": "2026-01-15"}
     # Figures that forget the 800 cents would carry another 800: 1600 are above the minimum of 1000.
-    assert refused(sql_db, "b", closing(world, {"owner": 1_000}, **second)) == "FS006"
+    assert refused(sql_db, "b", closing(world, {"owner": 1_000}, **second)) == "22Z06"
     done = call_close(sql_db, "b", closing(world, {"owner": 1_000}, carried_before={"owner": 800}, **second))
     assert done["released_carry_cents"] == 800
     assert balances(sql_db, owner) == {"creator_reserve": 200, "creator_carried": 0, "creator_available": 1_600}
@@ -217,7 +217,7 @@ def test_a_closed_window_can_not_be_edited_only_marked_as_reversed(sql_db: psyco
     ):
         with pytest.raises(psycopg.Error) as caught:
             sql_db.execute(statement)
-        assert caught.value.sqlstate == "FS010", statement
+        assert caught.value.sqlstate == "22Z10", statement
     sql_db.execute("update revenue_windows set status = 'reversed'")
     with pytest.raises(psycopg.Error):
         sql_db.execute("update revenue_windows set status = 'closed'")
@@ -272,7 +272,7 @@ def test_two_at_once_with_one_key_close_once(sql_db: psycopg.Connection, sql_db_
 
 def test_two_at_once_with_two_keys_close_once(sql_db: psycopg.Connection, sql_db_url: str, world: World) -> None:
     answers = at_once(sql_db_url, ["a", "b"], closing(world, {"owner": 5_000}))
-    assert sorted(answer.get("sqlstate", "closed") for answer in answers) == ["FS003", "closed"]
+    assert sorted(answer.get("sqlstate", "closed") for answer in answers) == ["22Z03", "closed"]
     assert one(sql_db, "select count(*) from ledger_transactions") == 1
 
 

@@ -38,14 +38,14 @@ def test_a_posting_moves_money_and_creates_none(sql_db: psycopg.Connection, worl
 
 def test_what_does_not_sum_to_zero_is_refused(sql_db: psycopg.Connection, world: World) -> None:
     owner = world.users["owner"]
-    assert code_of(sql_db, "k", ("platform_revenue", None, -700), ("creator_available", owner, 699)) == "FS009"
-    assert code_of(sql_db, "k") == "FS009"
+    assert code_of(sql_db, "k", ("platform_revenue", None, -700), ("creator_available", owner, 699)) == "22Z09"
+    assert code_of(sql_db, "k") == "22Z09"
 
 
 @pytest.mark.parametrize("cents", [0, 0.5, "7", None, 10**18])
 def test_an_amount_is_a_whole_number_other_than_zero(sql_db: psycopg.Connection, world: World, cents: object) -> None:
     entries = (("platform_revenue", None, cents), ("creator_available", world.users["owner"], 1))
-    assert code_of(sql_db, "k", *entries) == "FS012"  # type: ignore[arg-type]
+    assert code_of(sql_db, "k", *entries) == "22Z12"  # type: ignore[arg-type]
 
 
 def test_a_retry_gives_the_same_answer_and_one_effect(sql_db: psycopg.Connection, world: World) -> None:
@@ -59,7 +59,7 @@ def test_a_retry_gives_the_same_answer_and_one_effect(sql_db: psycopg.Connection
 def test_the_same_key_for_another_payload_is_an_error(sql_db: psycopg.Connection, world: World) -> None:
     owner = world.users["owner"]
     post(sql_db, "k", ("platform_revenue", None, -500), ("creator_available", owner, 500))
-    assert code_of(sql_db, "k", ("platform_revenue", None, -501), ("creator_available", owner, 501)) == "FS001"
+    assert code_of(sql_db, "k", ("platform_revenue", None, -501), ("creator_available", owner, 501)) == "22Z01"
     assert available(sql_db, owner) == 500
 
 
@@ -67,16 +67,16 @@ def test_an_account_is_never_overdrawn(sql_db: psycopg.Connection, world: World)
     owner = world.users["owner"]
     post(sql_db, "k1", ("platform_revenue", None, -500), ("creator_available", owner, 500))
     take = (("creator_available", owner, -501), ("payouts_paid", None, 501))
-    assert code_of(sql_db, "k2", *take) == "FS011"
+    assert code_of(sql_db, "k2", *take) == "22Z11"
     assert available(sql_db, owner) == 500
     # Not in between either: the first entry would take the account to -1, the second lift it again.
     dip = (("creator_available", owner, -501), ("creator_available", owner, 1), ("payouts_paid", None, 500))
-    assert code_of(sql_db, "k3", *dip) == "FS011"
+    assert code_of(sql_db, "k3", *dip) == "22Z11"
 
 
 def test_a_refused_posting_leaves_its_key_free(sql_db: psycopg.Connection, world: World) -> None:
     owner = world.users["owner"]
-    assert code_of(sql_db, "k", ("creator_available", owner, -1), ("payouts_paid", None, 1)) == "FS011"
+    assert code_of(sql_db, "k", ("creator_available", owner, -1), ("payouts_paid", None, 1)) == "22Z11"
     post(sql_db, "k", ("platform_revenue", None, -1), ("creator_available", owner, 1))
     assert available(sql_db, owner) == 1
 
@@ -105,12 +105,12 @@ def test_a_reversal_mirrors_its_original_once(sql_db: psycopg.Connection, world:
     back = (("platform_revenue", None, 500), ("creator_available", owner, -500))
     first = post(sql_db, "k", *there)["transaction_id"]
     other = (("platform_revenue", None, 499), ("creator_available", owner, -499))
-    assert code_of(sql_db, "r", *other, p_reverses=first) == "FS013"
+    assert code_of(sql_db, "r", *other, p_reverses=first) == "22Z13"
     reversal = post(sql_db, "r", *back, p_reverses=first)["transaction_id"]
     assert available(sql_db, owner) == 0
     post(sql_db, "k2", *there)
-    assert code_of(sql_db, "r2", *back, p_reverses=first) == "FS013"
-    assert code_of(sql_db, "r3", *there, p_reverses=reversal) == "FS013"
+    assert code_of(sql_db, "r2", *back, p_reverses=first) == "22Z13"
+    assert code_of(sql_db, "r3", *there, p_reverses=reversal) == "22Z13"
 
 
 WAYS_TO_CHANGE = (
@@ -132,7 +132,7 @@ def test_the_ledger_is_append_only_even_for_its_owner(statement: str, sql_db: ps
     post(sql_db, "k", ("platform_revenue", None, -5), ("creator_available", world.users["owner"], 5))
     with pytest.raises(psycopg.Error) as caught:
         sql_db.execute(statement)
-    assert caught.value.sqlstate == "FS010"
+    assert caught.value.sqlstate == "22Z10"
     for actor in ("owner", "admin", "service_role"):
         with pytest.raises(psycopg.errors.InsufficientPrivilege), acting_as(sql_db, actor, world):
             sql_db.execute(statement)
@@ -188,7 +188,7 @@ def test_eight_at_once_can_not_take_ninety_per_cent_each(
     post(sql_db, "k", ("platform_revenue", None, -1_000), ("creator_available", owner, 1_000))
     take = (("creator_available", owner, -900), ("payouts_paid", None, 900))
     outcomes = race(sql_db_url, [(f"take {n}", take) for n in range(8)])
-    assert outcomes == ["FS011"] * 7 + ["done"]
+    assert outcomes == ["22Z11"] * 7 + ["done"]
     assert available(sql_db, owner) == 100
 
 
