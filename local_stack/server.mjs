@@ -56,6 +56,21 @@ for (const what of ["usage on schema storage", "all on all tables in schema stor
   await connection.exec(`grant ${what} to anon, authenticated, service_role`);
 }
 
+// Lite has made JSON of a json argument already; its Postgres driver would do it again, and a function would be handed
+// a string instead of the array or object that was sent. The oids are those of json and jsonb.
+const isJson = (text) => {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
+};
+for (const oid of [114, 3802]) {
+  connection.driver.options.serializers[oid] = (value) =>
+    typeof value === "string" && isJson(value) ? value : JSON.stringify(value);
+}
+
 const server = serve(
   {
     hostname: "127.0.0.1",

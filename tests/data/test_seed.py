@@ -122,7 +122,7 @@ def api_only(stack: RunningStack) -> Settings:
 def by_itself(seed: int) -> Dataset:
     """A dataset with ids that no other test of the shared stack uses."""
     first_id = 10_000_000 + uuid.uuid4().int % 10**9 * 1000
-    plan = Plan(end=END, users=60, creator_ratio=0.1, max_events=300, max_tx=0, seed=seed, first_id=first_id)
+    plan = Plan(end=END, users=60, creator_ratio=0.1, max_events=300, max_tx=2, seed=seed, first_id=first_id)
     return make_dataset(plan)
 
 

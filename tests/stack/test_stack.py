@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import psutil
 import psycopg
 import pytest
+from postgrest.exceptions import APIError
 
 from core.errors import StackError
 from local_stack.stack import Stack
@@ -178,6 +179,19 @@ def test_every_kind_of_connection_answers(stack: RunningStack) -> None:
     with bulk_connection(stack.settings) as bulk, bulk.cursor() as cursor:
         cursor.execute("select 1 as one")
         assert cursor.fetch_arrow_table()["one"].to_pylist() == [1]
+
+
+def test_a_json_argument_reaches_a_function_as_what_it_is(stack: RunningStack) -> None:
+    unbalanced = [{"kind": "platform_revenue", "amount_cents": -2}, {"kind": "residual", "amount_cents": 1}]
+    arguments = {
+        "p_idempotency_key": f"json-{uuid.uuid4().hex}",
+        "p_kind": "adjustment",
+        "p_entries": unbalanced,
+        "p_event_at": "2026-01-01T00:00:00Z",
+    }
+    with pytest.raises(APIError) as refused:
+        job_client(stack.settings).rpc("post_ledger_transaction", arguments).execute()
+    assert refused.value.code == "22Z09"  # summed, so it was read as rows and not as a string
 
 
 def test_storage_keeps_a_file_and_signs_its_address(stack: RunningStack) -> None:
