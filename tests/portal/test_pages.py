@@ -9,7 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.settings import ROOT
-from frontend import navigation, surroundings
+from frontend import navigation, shell, surroundings
 from frontend.auth import flows, visitor
 from frontend.navigation import REGISTRY, Role, pages_for
 from supabase_conn import user_client
@@ -88,6 +88,19 @@ def test_the_admin_page_itself_refuses_everybody_but_admins(
     assert "This page is for admins" in said(page)
     assert not page.button(key="sign_out").disabled
     assert not [field for field in page.text_input if field.label.startswith("Gross")]
+
+
+def test_behind_a_broken_page_guard_the_database_still_says_no(
+    monkeypatch: pytest.MonkeyPatch, stack: Any, people: Callable[..., Person]
+) -> None:
+    """Without `require` the form stands there, so the test above can go red; the preview is refused all the same."""
+    monkeypatch.setattr(navigation, "pages_for", lambda *roles, local=False: REGISTRY)
+    monkeypatch.setattr(shell, "require", lambda path: visitor.current_visitor())
+    page = go(open_portal(monkeypatch, stack, people("creator")), "revenue-window")
+    page.text_input(key="window_gross_cents").set_value("100")
+    page.button(key="window_preview").click().run()
+    assert "Only admins preview a window." in said(page)
+    assert not page.metric
 
 
 @pytest.mark.parametrize("path", ["dashboard", "home", "account", "viewer-activity", "revenue-window"])
