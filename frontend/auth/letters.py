@@ -10,7 +10,7 @@ _STYLE = """
 :root { color-scheme: light dark; --ink: #10201d; --soft: #55655f; --paper: #f3f6f4; --card: #ffffff;
   --line: #d5ded9; --brand: #0f766e; --on-brand: #ffffff; --bad: #b42318; }
 @media (prefers-color-scheme: dark) { :root { --ink: #e6efec; --soft: #9fb2ab; --paper: #0e1614; --card: #17221f;
-  --line: #2b3a35; --brand: #2dd4bf; --on-brand: #06201c; --bad: #fda29b; } }
+  --line: #2b3a35; --brand: #14857a; --on-brand: #ffffff; --bad: #fda29b; } }
 * { box-sizing: border-box; }
 body { margin: 0; min-height: 100vh; display: grid; place-items: center; padding: 1rem; background: var(--paper);
   color: var(--ink); font: 16px/1.5 "Source Sans 3", "Source Sans Pro", system-ui, sans-serif; }

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.settings import ROOT
+from core.timewindows import Window
 from frontend import navigation, shell, surroundings
 from frontend.auth import flows, visitor
 from frontend.navigation import REGISTRY, Role, pages_for
 from supabase_conn import user_client
 from tests.portal.scene import PASSWORD, Person
+from tests.portal.world import last_days, make_events, make_video, make_viewers
 
 pytestmark = pytest.mark.usefixtures("in_process")
 STAFF_ONLY = {"revenue-window"}
@@ -151,3 +154,24 @@ def test_a_missing_kyc_check_is_the_one_thing_that_needs_attention(
     assert "KYC level 0" in said(blocked)
     fine = open_portal(monkeypatch, stack, people("creator", kyc_level=3))
     assert "Needs your attention" not in said(fine)
+
+
+def test_staff_score_a_day_from_the_page_once(
+    monkeypatch: pytest.MonkeyPatch, stack: Any, people: Callable[..., Person]
+) -> None:
+    end = last_days(1).start - timedelta(days=40)
+    day = Window(end - timedelta(days=1), end)
+    video = make_video(stack, people("creator").user_id, "An older one", window=day)
+    events = make_events(stack, video, make_viewers(stack, 12), window=day, seed=3)
+
+    page = go(open_portal(monkeypatch, stack, people("reviewer")), "viewer-activity")
+    page.date_input(key="score_first").set_value(day.start.date())
+    page.date_input(key="score_last").set_value(day.start.date())
+    page.button(key="score_submit").click().run()
+    assert f"Scored 1 of 1 days (0 were done): {events} events." in said(page)
+    page.button(key="score_submit").click().run()
+    assert "Scored 0 of 1 days (1 were done)" in said(page)
+
+    page.date_input(key="score_last").set_value(day.start.date() - timedelta(days=1))
+    page.button(key="score_submit").click().run()
+    assert "The last day is before the first." in said(page)
