@@ -26,14 +26,6 @@ grant usage on schema public to anon, authenticated, service_role;
 -- Errors of our own have the SQLSTATEs 22Z01 and up (22 is the class of unacceptable data): the data API passes that class
 -- on with code and detail, while of unknown classes the local stack keeps nothing. The detail is JSON: what it is about.
 
--- The local stack's data API hands a JSON argument over as a string that holds the JSON; hosted, it arrives as it is.
-create function public.unwrapped(p_json jsonb) returns jsonb
-language sql immutable set search_path = '' as $$
-  select case when jsonb_typeof(p_json) = 'string' then (p_json #>> '{}')::jsonb else p_json end
-$$;
-comment on function public.unwrapped(jsonb) is 'The JSON value that a string holds; any other value as it is.';
-revoke all on function public.unwrapped(jsonb) from public, anon, authenticated, service_role;
-
 -- Append-only tables share these two guards (revokes come first, these are the second and third lock). They hold for
 -- every role, the owner included, as long as nobody disables them.
 create function public.refuse_row_change() returns trigger

@@ -22,7 +22,6 @@ declare
   v_bad jsonb;
   v_constraint text;
 begin
-  p_entries := public.unwrapped(p_entries);
   if coalesce(length(p_idempotency_key), 0) not between 1 and 200 or p_kind is null or p_event_at is null
     or coalesce(p_currency, '') !~ '^[A-Z]{3}$' or jsonb_typeof(p_entries) is distinct from 'array' then
     raise exception 'a posting needs a key of at most 200 letters, a kind, a time, a currency and a list of entries'

@@ -115,8 +115,8 @@ create function public.close_revenue_window(
 language plpgsql security definer set search_path = '' set work_mem = '64MB' as $$
 declare
   v_caller text := coalesce(nullif(current_setting('role', true), 'none'), session_user);
-  v_policy jsonb;
-  v_kind text;
+  v_policy jsonb := p_window -> 'policy';
+  v_kind text := coalesce(p_window ->> 'kind', 'regular');
   v_start timestamptz;
   v_end timestamptz;
   v_pool bigint;
@@ -135,11 +135,6 @@ begin
     and public.is_admin() is distinct from true then
     raise exception 'only an admin may close a revenue window' using errcode = '42501';
   end if;
-  p_window := public.unwrapped(p_window);
-  p_shares := public.unwrapped(p_shares);
-  p_allocations := public.unwrapped(p_allocations);
-  v_policy := p_window -> 'policy';
-  v_kind := coalesce(p_window ->> 'kind', 'regular');
   if coalesce(length(p_idempotency_key), 0) not between 1 and 180 or jsonb_typeof(p_window) is distinct from 'object'
     or jsonb_typeof(v_policy) is distinct from 'object' or jsonb_typeof(p_shares) is distinct from 'array'
     or jsonb_typeof(p_allocations) is distinct from 'array' then
