@@ -7,12 +7,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
 import httpx
 import psycopg
+from adbc_driver_manager import AdbcStatusCode
 from adbc_driver_postgresql import dbapi as adbc
 from supabase import Client, ClientOptions, create_client
 
-from core.errors import ConfigError
+from core.errors import ConfigError, FairshareError
 from core.settings import Settings, is_secret_key
 
 _TIMEOUT_S = 30
@@ -62,6 +66,20 @@ def bulk_connection(settings: Settings) -> adbc.Connection | None:
         return adbc.connect(settings.supabase_db_url.get_secret_value())
     except adbc.Error as error:
         raise ConfigError(f"the database in SUPABASE_DB_URL does not answer: {_reason(error)}") from None
+
+
+@contextmanager
+def bulk_refusals(refusal: Callable[[str], FairshareError]) -> Iterator[None]:
+    """Turns what an ADBC connection raises into `refusal(first line)`, and a canceled statement into Ctrl-C.
+
+    The driver takes Ctrl-C for itself and cancels the statement; only the database's answer tells of it.
+    """
+    try:
+        yield
+    except adbc.Error as error:
+        if error.status_code is AdbcStatusCode.CANCELLED and "timeout" not in str(error):
+            raise KeyboardInterrupt from error
+        raise refusal(_reason(error)) from error
 
 
 def _reason(error: Exception) -> str:

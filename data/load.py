@@ -13,12 +13,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
-from adbc_driver_manager import AdbcStatusCode
 from adbc_driver_postgresql import dbapi as adbc
 
 from core.errors import BadInput, FairshareError
 from core.settings import Settings
-from supabase_conn import bulk_connection
+from supabase_conn import bulk_connection, bulk_refusals
 
 #: More days than this in one transaction would need more locks than a plain Postgres has.
 MAX_DAYS = 1000
@@ -138,13 +137,8 @@ def load(settings: Settings, batch: Batch, *, note: Note | None = None) -> dict[
         raise LoadError("SUPABASE_DB_URL is not set; a bulk load needs it")
     say = note or (lambda _: None)
     with closing(con), closing(con.cursor()) as cur:
-        try:
+        with bulk_refusals(lambda reason: LoadError(f"the database refused the data: {reason}")):
             new = _load(cur, batch, say)
-        except adbc.Error as error:
-            # The driver takes Ctrl-C for itself and cancels the statement; only the database's answer tells of it.
-            if error.status_code is AdbcStatusCode.CANCELLED and "timeout" not in str(error):
-                raise KeyboardInterrupt from error
-            raise LoadError(f"the database refused the data: {str(error).strip().splitlines()[0]}") from error
         con.commit()
     return new
 

@@ -24,7 +24,7 @@ from core.errors import StackError
 from core.settings import Settings
 from core.timewindows import Window
 from revenue_split.errors import refusal
-from supabase_conn import bulk_connection, job_client, sql_connection
+from supabase_conn import bulk_connection, bulk_refusals, job_client, sql_connection
 from viewer_activity.pages import Pages
 
 if TYPE_CHECKING:
@@ -84,11 +84,8 @@ def read_window(settings: Settings, window: Window, *, since: datetime, model: s
     connection = bulk_connection(settings)
     if connection is None:
         return _read_by_pages(job_client(settings), window, span, model, currency)
-    with connection:
-        try:
-            return _read_in_bulk(connection, window, span, model, currency)
-        except adbc.Error as error:
-            raise StackError(f"the database refused: {str(error).strip().splitlines()[0]}") from error
+    with connection, bulk_refusals(lambda reason: StackError(f"the database refused: {reason}")):
+        return _read_in_bulk(connection, window, span, model, currency)
 
 
 def closed_window(settings: Settings, idempotency_key: str) -> dict[str, Any] | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -178,11 +177,6 @@ def _summary(job: Job, result: SplitResult, rows: dict[str, int], clock: Clock) 
     }
 
 
-def _given(path: Path) -> Path:
-    """A path as the caller meant it: `./run` changes to the project's folder before it starts Python."""
-    return Path(os.environ.get("FAIRSHARE_INVOKED_FROM", ".")) / path
-
-
 File = Annotated[Path, typer.Option(help="Parquet, CSV or JSON lines.", metavar="FILE")]
 
 
@@ -205,9 +199,7 @@ def main(
     memory_limit: Annotated[
         str, typer.Option(envvar="FAIRSHARE_MEMORY_LIMIT", help="DuckDB's; more is spilled to disk.")
     ] = DEFAULT_MEMORY_LIMIT,
-    temp_dir: Annotated[
-        Path | None, typer.Option(envvar="FAIRSHARE_TEMP_DIR", help="Where DuckDB spills to.")
-    ] = None,
+    temp_dir: Annotated[Path | None, typer.Option(envvar="FAIRSHARE_TEMP_DIR", help="Where DuckDB spills to.")] = None,
     threads: Annotated[int | None, typer.Option(envvar="FAIRSHARE_THREADS", min=1, help="By default all.")] = None,
 ) -> None:
     """Score a window and split a pool with files alone: no database, no network.
@@ -221,13 +213,13 @@ def main(
     yet, and the summary says so. allocated_cents + residual_cents == pool_cents, always.
     """
     job = Job(
-        users=_given(users),
-        videos=_given(videos),
-        events=_given(events),
+        users=users,
+        videos=videos,
+        events=events,
         window=Window(parse_utc(start, name="--start"), parse_utc(end, name="--end")),
         pool_cents=pool_cents,
         policy=policy_named(policy),
-        out=_given(out),
+        out=out,
         use_caps=not no_kyc_caps,
         as_of=parse_utc(as_of, name="--as-of") if as_of else None,
     )

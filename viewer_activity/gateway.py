@@ -17,14 +17,13 @@ from typing import Any, Protocol
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from adbc_driver_manager import AdbcStatusCode
 from adbc_driver_postgresql import dbapi as adbc
 
 from core.errors import StackError
 from core.settings import Settings
 from core.tables import EVENTS, USERS, VIDEOS
 from core.timewindows import Window, parse_utc
-from supabase_conn import bulk_connection, job_client
+from supabase_conn import bulk_connection, bulk_refusals, job_client
 from viewer_activity.creators import LatestScores
 from viewer_activity.pages import Pages
 
@@ -80,14 +79,8 @@ def open_store(settings: Settings) -> Iterator[Store]:
     if connection is None:
         yield ApiStore(Pages(job_client(settings)))
         return
-    with connection:
-        try:
-            yield BulkStore(connection)
-        except adbc.Error as error:
-            # The driver takes Ctrl-C for itself and cancels the statement; only the answer tells of it.
-            if error.status_code is AdbcStatusCode.CANCELLED and "timeout" not in str(error):
-                raise KeyboardInterrupt from error
-            raise StackError(f"the database refused: {str(error).strip().splitlines()[0]}") from error
+    with connection, bulk_refusals(lambda reason: StackError(f"the database refused: {reason}")):
+        yield BulkStore(connection)
 
 
 def read_events(settings: Settings, window: Window) -> pa.Table:
@@ -222,9 +215,7 @@ class ApiStore:
         return {Window(parse_utc(row["window_start"]), parse_utc(row["window_end"])) for row in rows}
 
     def earlier_scores(self, model: str, before: datetime) -> pa.Table:
-        schema = pa.schema(
-            [("id", pa.int64()), ("video_id", pa.int64()), ("eis", pa.float64()), ("window_end", TIME)]
-        )
+        schema = pa.schema([("id", pa.int64()), ("video_id", pa.int64()), ("eis", pa.float64()), ("window_end", TIME)])
         table = self._pages.table("video_aggregates", schema, key="id", until=("window_end", before), model=model)
         table = table.filter(pc.is_valid(table["eis"]))
         order = pc.sort_indices(table, [("video_id", "ascending"), ("window_end", "descending")])

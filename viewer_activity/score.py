@@ -94,9 +94,7 @@ def _refuse_open_days(days: list[Window]) -> None:
             raise BadInput(f"{day.start:%Y-%m-%d} is not over yet; a day is scored once, after its end")
 
 
-def _days_asked(
-    store: Store, start: str | None, end: str | None, day: str | None, all_days: bool
-) -> list[Window]:
+def _days_asked(store: Store, start: str | None, end: str | None, day: str | None, all_days: bool) -> list[Window]:
     if sum((start is not None or end is not None, day is not None, all_days)) != 1:
         raise BadInput("say which days: --day DATE, or --from DATE --to DATE, or --all")
     if all_days:
@@ -142,6 +140,4 @@ def main(
         )
     fresh = [result for result in done if result.scored]
     videos, events = sum(result.videos for result in fresh), sum(result.events for result in fresh)
-    typer.echo(
-        f"scored {len(fresh)} days ({len(done) - len(fresh)} were done): {videos} video days, {events} events"
-    )
+    typer.echo(f"scored {len(fresh)} days ({len(done) - len(fresh)} were done): {videos} video days, {events} events")
