@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 KINDS = ("regular", "bonus")
 NO_CAPS = (None, None, None, None)
+#: The database multiplies cents by basis points in 64 bits.
+MOST_CENTS = 10**14 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,7 @@ def preview(
     Raises BadInput for a window that is not made of whole UTC days or is not over, DaysNotScored where scores are
     missing, ConfigError or StackError when the database can not be reached.
     """
-    _check(window, currency, kind)
+    _check(window, inputs, currency, kind)
     policy = policy if use_caps else replace(policy, kyc_caps_cents=NO_CAPS)
     data = gateway.read_window(
         settings,
@@ -166,13 +168,16 @@ def closed_before(
     return {**row["result"], "replayed": True}
 
 
-def _check(window: Window, currency: str, kind: str) -> None:
+def _check(window: Window, inputs: PoolInputs, currency: str, kind: str) -> None:
     if not window.is_whole_days:
         raise BadInput(f"{window} is not made of whole days: begin and end at midnight UTC")
     if window.end > datetime.now(UTC):
         raise BadInput(f"the window {window} is not over yet")
     if len(currency) != 3 or not (currency.isascii() and currency.isalpha() and currency.isupper()):
         raise BadInput(f"{currency!r} is not a currency such as USD")
+    for name, cents in asdict(inputs).items():
+        if cents > MOST_CENTS:
+            raise BadInput(f"{cents} cents are more than the {MOST_CENTS} that can be computed with", column=name)
     if kind not in KINDS:
         raise BadInput(f"there is no kind of window {kind!r}; there are {', '.join(KINDS)}")
 
@@ -206,7 +211,6 @@ def main(
     """
     settings = load_settings(stack)
     window = Window(parse_utc(start, name="--start"), parse_utc(end, name="--end"))
-    _check(window, currency, kind)
     rules = policy_named(policy)
     rules = replace(rules, kyc_caps_cents=NO_CAPS) if no_kyc_caps else rules
     inputs = PoolInputs(
@@ -216,6 +220,7 @@ def main(
         refunds_cents=refunds_cents,
         costs_cents=costs_cents,
     )
+    _check(window, inputs, currency, kind)
     key = key or default_key(window, rules, kind=kind, currency=currency)
     if not only_preview and (done := closed_before(settings, key, window, inputs, rules, kind=kind, currency=currency)):
         typer.echo("\n".join(closed_lines(done)))

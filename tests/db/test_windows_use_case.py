@@ -122,6 +122,13 @@ def test_a_window_of_half_days_or_of_the_future_is_refused(
         windows.preview(settings, Window(parse_utc(start), parse_utc(end)), INPUTS, POLICY)
 
 
+def test_more_cents_than_can_be_computed_with_are_refused(settings: Settings, world: World) -> None:
+    with pytest.raises(BadInput, match="gross_cents"):
+        windows.preview(settings, WEEK, PoolInputs(gross_cents=10**14), POLICY)
+    figures = windows.preview(settings, WEEK, PoolInputs(gross_cents=10**14 - 1), POLICY)
+    assert windows.close(settings, figures, "k")["pool_cents"] == figures.result.pool_cents
+
+
 def test_caps_of_kyc_and_no_caps(sql_db: psycopg.Connection, settings: Settings, world: World) -> None:
     sql_db.execute("update users set kyc_level = 1 where id = %s", (world.users["owner"],))
     sql_db.execute("update users set kyc_level = null where id = %s", (world.users["other"],))
