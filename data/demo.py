@@ -33,7 +33,7 @@ from data.insert import insert_dataset
 from data.plan import Plan, midnight
 from data.simulator import attack_names
 from frontend import serve
-from local_stack.stack import PORTAL_PORT, Stack
+from local_stack.stack import Stack
 from revenue_split.ledger_checks import check
 from revenue_split.policy import CLASSIC_V1, PRORATA
 from revenue_split.windows import close, closed_before, default_key, preview
@@ -176,9 +176,11 @@ def main(
     data: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Your users, videos and events instead of simulated ones.")
     ] = None,
-    stack: Annotated[str | None, typer.Option(help="Which local stack; by default one for each source.")] = None,
+    stack: Annotated[
+        str | None, typer.Option(envvar="FAIRSHARE_STACK", help="Which local stack; by default one for each source.")
+    ] = None,
     no_serve: Annotated[bool, typer.Option("--no-serve", help="End after the summary.")] = False,
-    port: Annotated[int, typer.Option(min=1024, max=65535, help="The portal's port.")] = PORTAL_PORT,
+    port: Annotated[int, typer.Option(min=1024, max=65535, help="The portal's port.")] = serve.DEFAULT_PORT,
 ) -> None:
     """Set up, start the local Supabase, migrate, seed, score every day, close the last week's window, say who was paid
     and what did not count, and serve the portal. Never touches a hosted project. Safe to repeat.
@@ -214,4 +216,4 @@ def _farewell(stack: Stack, no_serve: bool, port: int) -> None:
         )
         return
     os.environ["FAIRSHARE_STACK"] = stack.name
-    serve.main(port=port)
+    serve.main(port=port, host=serve.LOCAL_HOST)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import sys
@@ -16,22 +17,29 @@ from core.settings import load_settings
 
 APP = Path(__file__).resolve().parent / "app.py"
 DEFAULT_PORT = 8501
+LOCAL_HOST = "127.0.0.1"
 
 
 def main(
-    port: Annotated[int, typer.Option(min=1024, max=65535, help="The port on 127.0.0.1.")] = DEFAULT_PORT,
+    port: Annotated[int, typer.Option(min=1024, max=65535, help="The port.")] = DEFAULT_PORT,
+    host: Annotated[
+        str, typer.Option(help="The address to listen on; 0.0.0.0 in a container, behind a proxy that speaks TLS.")
+    ] = LOCAL_HOST,
 ) -> None:
-    """Serve the portal at http://127.0.0.1:PORT until Ctrl-C."""
+    """Serve the portal until Ctrl-C, by default for this machine alone.
+
+    Under another name than localhost, set STREAMLIT_SERVER_ALLOWED_HOSTS to that name.
+    """
     check_settings()
-    check_port(port)
-    typer.echo(f"the portal is at http://127.0.0.1:{port} (Ctrl-C stops it)")
+    check_port(port, host)
+    typer.echo(f"the portal is at http://{host}:{port} (Ctrl-C stops it)")
     sys.stdout.flush()
     # The process becomes the server: signals reach it, and nothing is left behind.
     os.chdir(APP.parent.parent)
-    os.execv(sys.executable, command(port))  # noqa: S606 - a fixed list, no shell
+    os.execv(sys.executable, command(port, host))  # noqa: S606 - a fixed list, no shell
 
 
-def command(port: int) -> list[str]:
+def command(port: int, host: str = LOCAL_HOST) -> list[str]:
     """The server's command line; what is not here stands in .streamlit/config.toml."""
     return [
         sys.executable,
@@ -39,7 +47,7 @@ def command(port: int) -> list[str]:
         "streamlit",
         "run",
         str(APP),
-        "--server.address=127.0.0.1",
+        f"--server.address={host}",
         f"--server.port={port}",
         f"--browser.serverPort={port}",
     ]
@@ -53,11 +61,13 @@ def check_settings() -> None:
     data_key(settings)
 
 
-def check_port(port: int) -> None:
-    """Raises ConfigError when something listens there already."""
+def check_port(port: int, host: str = LOCAL_HOST) -> None:
+    """Raises ConfigError when the address is not this machine's or something listens there already."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            raise ConfigError(f"port {port} on 127.0.0.1 is taken; choose another with --port") from None
+            probe.bind((host, port))
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise ConfigError(f"{host} is not an address of this machine that it can listen on") from None
+            raise ConfigError(f"port {port} on {host} is taken; choose another with --port") from None

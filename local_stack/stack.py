@@ -31,7 +31,6 @@ from core.settings import DEFAULT_STACK, ROOT, Settings, load_settings, stack_en
 from local_stack import node, postgres
 
 DATABASE = "fairshare"
-PORTAL_PORT = 8501
 _FIRST_PORT = 54321
 _START_TIMEOUT_S = 60
 _STOP_TIMEOUT_S = 10
