@@ -78,9 +78,7 @@ class _Rows:
     early: npt.NDArray[np.bool_]
 
 
-def video_units(
-    scores: pa.Table, videos: pa.Table, creators: Creators, window: Window, policy: Policy
-) -> VideoUnits:
+def video_units(scores: pa.Table, videos: pa.Table, creators: Creators, window: Window, policy: Policy) -> VideoUnits:
     """Sums the days of `window`. `scores` has columns of video_aggregates; rows of other days are left out.
 
     Raises BadInput if a scored day lies half in the window or stands there twice, or a video is unknown.

@@ -102,8 +102,7 @@ def water_levels(pool: int, members: list[tuple[float, int | None]]) -> list[Fra
     while open_members:
         level = rest / sum(Fraction(members[i][0]) for i in open_members)
         full = {
-            i for i in open_members
-            if (cap := members[i][1]) is not None and cap <= level * Fraction(members[i][0])
+            i for i in open_members if (cap := members[i][1]) is not None and cap <= level * Fraction(members[i][0])
         }
         if not full:
             for i in open_members:
