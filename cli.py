@@ -59,7 +59,7 @@ def _application(command: Command) -> typer.Typer:
     target = getattr(importlib.import_module(module), attribute)
     if isinstance(target, typer.Typer):
         return target
-    application = typer.Typer(add_completion=False)
+    application = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     application.command(name=command.name)(target)
     return application
 
