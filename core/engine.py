@@ -35,7 +35,8 @@ def connect(
     options: dict[str, str | bool | int | float | list[str]] = {
         "memory_limit": limit,
         "temp_directory": str(spill / "fairshare-duckdb"),
-        # Every result that leaves the engine is ordered by its key, so rows may be read in any order.
+        # Every result that leaves the engine is ordered by its key, so rows may be read in any order. It has to
+        # leave by con.sql(…): con.execute(…).to_arrow_table() reads its own result back in any order, too.
         "preserve_insertion_order": False,
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,
