@@ -6,7 +6,9 @@ engine.
 
 from __future__ import annotations
 
+import gc
 import importlib
+import os
 import sys
 from dataclasses import dataclass
 
@@ -17,6 +19,9 @@ from typer._click.exceptions import ClickException  # Typer's own copy, public u
 
 from core.cli import INTERRUPTED, guarded
 from core.errors import BadInput
+
+# Nothing here multiplies matrices; numpy's OpenBLAS would start threads that spin while they wait.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +61,10 @@ def _overview() -> None:
 
 def _application(command: Command) -> typer.Typer:
     module, attribute = command.target.split(":")
+    # What is imported stays until the end: meanwhile there is no garbage to look for.
+    gc.disable()
     target = getattr(importlib.import_module(module), attribute)
+    gc.enable()
     if isinstance(target, typer.Typer):
         return target
     application = typer.Typer(add_completion=False)

@@ -91,8 +91,9 @@ def split_files(con: duckdb.DuckDBPyConnection, job: Job) -> dict[str, Any]:
             creators=users,
             use_caps=job.use_caps,
         )
-        begin = pa.scalar(job.window.start, pa.timestamp("us", "UTC"))
-        inside = scores.filter(pc.greater_equal(scores["window_start"], begin))
+        # In the order of days: history comes first.
+        history = np.searchsorted(scores["window_start"].cast(pa.int64()).to_numpy(), job.window.start_us)
+        inside = scores.slice(int(history))
     with clock.stage("write"):
         tables = {
             "viewer_weights": viewer_weights(users),
