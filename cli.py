@@ -67,7 +67,7 @@ def _application(command: Command) -> typer.Typer:
     gc.enable()
     if isinstance(target, typer.Typer):
         return target
-    application = typer.Typer(add_completion=False)
+    application = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     application.command(name=command.name)(target)
     return application
 

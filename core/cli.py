@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from types import FrameType
+from typing import NoReturn, Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -31,14 +33,32 @@ def one_line(text: str) -> str:
 @contextmanager
 def guarded() -> Iterator[None]:
     """Ends the program with one line: exit 2 for an error meant for the user, 130 when interrupted."""
+    interrupts: list[int] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        interrupts.append(number)
+        signal.default_int_handler(number, frame)
+
+    before = signal.signal(signal.SIGINT, note)
     try:
         yield
-    except FairshareError as error:
+    except KeyboardInterrupt:
+        _end_interrupted()
+    except Exception as error:
+        # Libraries that take Ctrl-C in their own code hand it on as an error of theirs, in words of their own.
+        if interrupts:
+            _end_interrupted()
+        if not isinstance(error, FairshareError):
+            raise
         print(f"error: {one_line(error.sentence)}", file=sys.stderr)
         raise SystemExit(error.exit_code) from None
-    except KeyboardInterrupt:
-        print("interrupted: nothing is half-done; the same command goes on from here", file=sys.stderr)
-        raise SystemExit(INTERRUPTED) from None
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _end_interrupted() -> NoReturn:
+    print("interrupted: nothing is half-done; the same command goes on from here", file=sys.stderr)
+    raise SystemExit(INTERRUPTED) from None
 
 
 @contextmanager

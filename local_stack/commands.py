@@ -10,7 +10,12 @@ from core.cli import console
 from core.settings import DEFAULT_STACK
 from local_stack.stack import Stack
 
-app = typer.Typer(help="Start, stop, look at or reset the local Supabase.", no_args_is_help=True, add_completion=False)
+app = typer.Typer(
+    help="Start, stop, look at or reset the local Supabase.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
 
 Name = Annotated[str, typer.Option("--name", envvar="FAIRSHARE_STACK", help="Which stack; several run side by side.")]
 

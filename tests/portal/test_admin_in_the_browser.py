@@ -31,10 +31,13 @@ def week(stack: Any, people: Callable[..., Person]) -> tuple[Person, Window]:
     return creator, window
 
 
-def windows_closed(stack: Any) -> list[tuple[Any, ...]]:
+def windows_closed(stack: Any, within: Window) -> list[tuple[Any, ...]]:
+    """The closed windows that pay for days of `within`; other tests close others."""
     with psycopg.connect(stack.db_url) as sql:
         return sql.execute(
             "select id, pool_cents, allocated_cents, residual_cents from public.revenue_windows"
+            " where window_start < %s and window_end > %s",
+            (within.end, within.start),
         ).fetchall()
 
 
@@ -44,7 +47,7 @@ def test_a_double_click_closes_a_window_once_and_the_creator_sees_the_money(
     people: Callable[..., Person],
     week: tuple[Person, Window],
 ) -> None:
-    creator, _ = week
+    creator, days = week
     page = browser().new_page()
     sign_in(page, people("admin"), "/revenue-window")
     gross = page.get_by_role("textbox", name="Gross revenue (USD)")
@@ -55,14 +58,14 @@ def test_a_double_click_closes_a_window_once_and_the_creator_sees_the_money(
     gross.fill("1,234.56")
     page.get_by_role("button", name="Preview").click()
     expect(page.get_by_text("nothing is written yet")).to_be_visible(timeout=30_000)
-    assert windows_closed(stack) == []
+    assert windows_closed(stack, days) == []
 
     page.get_by_text("The figures above are right").click()
     close = page.get_by_role("button", name="Close the window")
     expect(close).to_be_enabled()
     close.dblclick()
     expect(page.get_by_text("Start another window")).to_be_visible(timeout=30_000)
-    closed = windows_closed(stack)
+    closed = windows_closed(stack, days)
     assert len(closed) == 1
     _, pool, allocated, residual = closed[0]
     # The margin guardrail binds: net 1234.56 - ceil(60 % of gross) = 1234.56 - 740.74 = 493.82.
@@ -78,7 +81,7 @@ def test_a_double_click_closes_a_window_once_and_the_creator_sees_the_money(
     expect(close).to_be_enabled()
     close.click()
     expect(page.get_by_text("overlaps")).to_be_visible(timeout=30_000)
-    assert windows_closed(stack) == closed
+    assert windows_closed(stack, days) == closed
 
     theirs = browser(locale="en-US").new_page()
     sign_in(theirs, creator, "/dashboard")
@@ -113,7 +116,7 @@ def test_a_creator_who_calls_the_function_directly_is_refused_by_the_database(
     stack: Any, week: tuple[Person, Window]
 ) -> None:
     creator, window = week
-    before = windows_closed(stack)
+    before = windows_closed(stack, window)
     client = user_client(stack.settings)
     flows.sign_in(client, email=creator.email, password=PASSWORD)
     figures = {"window_start": window.start.isoformat(), "window_end": window.end.isoformat(), "policy": {}}
@@ -123,7 +126,7 @@ def test_a_creator_who_calls_the_function_directly_is_refused_by_the_database(
             {"p_idempotency_key": "mine", "p_window": figures, "p_shares": [], "p_allocations": []},
         ).execute()
     assert refused.value.code == "42501"
-    assert windows_closed(stack) == before
+    assert windows_closed(stack, window) == before
     assert client.table("revenue_windows").select("id").execute().data == []
     for table in ("portal_sessions", "login_tickets", "auth_attempts"):
         with pytest.raises(APIError, match="permission denied"):
