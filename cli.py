@@ -6,8 +6,10 @@ engine.
 
 from __future__ import annotations
 
+import gc
 import importlib
 import inspect
+import os
 import sys
 from dataclasses import dataclass
 
@@ -18,6 +20,9 @@ from typer._click.exceptions import ClickException  # Typer's own copy, public u
 
 from core.cli import INTERRUPTED, guarded
 from core.errors import BadInput
+
+# Nothing here multiplies matrices; numpy's OpenBLAS would start threads that spin while they wait.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +62,15 @@ def _overview() -> None:
 
 def _application(command: Command) -> typer.Typer:
     module, attribute = command.target.split(":")
+    # What is imported stays until the end: meanwhile there is no garbage to look for.
+    gc.disable()
     try:
         target = getattr(importlib.import_module(module), attribute)
     except ModuleNotFoundError as error:
         # The image has what the portal and the jobs need; the local Supabase, demo and tests need more.
         raise BadInput(f"./run {command.name} needs the package {error.name}, see requirements-dev.txt") from None
+    finally:
+        gc.enable()
     if isinstance(target, typer.Typer):
         return target
     application = typer.Typer(add_completion=False, pretty_exceptions_enable=False)

@@ -1,16 +1,18 @@
--- The trust of every viewer who liked, commented or reported, on each day that they did.
--- In:  vouching(day, user_id), window_days(day, as_of_us), users(id, created_at, likely_bot, kyc_level,
---      viewer_trust_score).
--- Out: viewer_trust(day, user_id, vts): whole billionths of a thousandth of a point, so that sums are exact.
+-- How far those who liked, commented and reported are trusted: sums of their trust scores (VTS).
+-- In:  window_events, the macro kind(), window_days(day, as_of_us), users(id, created_at, likely_bot, kyc_level,
+--      viewer_trust_score), the variable videos.
+-- Out: (video_day, like_vts, comment_vts, report_vts): sums of whole billionths of a thousandth of a point, so
+--      that they are exact, one term an event: a viewer who comments twice counts twice.
 -- A viewer without a row in users is unknown, as is one without an age and without a given score.
-create or replace temp table viewer_trust as
-with voucher as (
-    select distinct day, user_id from vouching
+with vouching as (
+    select video_day, video_day // getvariable('videos') as day, user_id, kind
+    from window_events
+    where kind in (kind('like'), kind('comment'), kind('report'))
 ),
 points as (
     select
-        voucher.day,
-        voucher.user_id,
+        video_day,
+        kind,
         coalesce(
             users.viewer_trust_score,
             -- greatest() passes over a null, so an unknown age must not reach it.
@@ -26,10 +28,19 @@ points as (
             when 3 then $bonus_full
             else 0
         end
-        - case when users.likely_bot then $likely_bot_penalty else 0 end as vts
-    from voucher
-    join window_days as d on d.day = voucher.day
-    left join users on users.id = voucher.user_id
+        - case when users.likely_bot then $likely_bot_penalty else 0 end as points
+    from vouching
+    join window_days as d on d.day = vouching.day
+    left join users on users.id = vouching.user_id
+),
+viewer_trust as (
+    select video_day, kind, round(least(100e0, greatest(0e0, points)) * $point)::bigint as vts
+    from points
 )
-select day, user_id, round(least(100e0, greatest(0e0, vts)) * $point)::bigint as vts
-from points;
+select
+    video_day,
+    sum(vts) filter (where kind = kind('like'))::double as like_vts,
+    sum(vts) filter (where kind = kind('comment'))::double as comment_vts,
+    sum(vts) filter (where kind = kind('report'))::double as report_vts
+from viewer_trust
+group by video_day;

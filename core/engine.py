@@ -35,7 +35,8 @@ def connect(
     options: dict[str, str | bool | int | float | list[str]] = {
         "memory_limit": limit,
         "temp_directory": str(spill / "fairshare-duckdb"),
-        # Every result that leaves the engine is ordered by its key, so rows may be read in any order.
+        # Every result that leaves the engine is ordered by its key, so rows may be read in any order. It has to
+        # leave by con.sql(…): con.execute(…).to_arrow_table() reads its own result back in any order, too.
         "preserve_insertion_order": False,
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,
@@ -45,6 +46,8 @@ def connect(
     try:
         con = duckdb.connect(":memory:", config=options)
         con.execute("set timezone = 'UTC'")
+        # Files lie on this machine: holding whole row groups ahead would cost more than it saves.
+        con.execute("set disable_parquet_prefetching = true")
     except duckdb.Error as error:
         raise ConfigError(f"DuckDB does not accept a setting: {str(error).splitlines()[0]}") from error
     return con

@@ -3,12 +3,13 @@ in.
 
 `read_table` turns a Parquet, CSV or JSON lines file into exactly the columns of a `TableSpec`, or raises one
 `BadInput` that names the file, the column and the first bad row. `scan_table` gives DuckDB the same rows
-without holding them in memory, for event logs of many millions of rows. `check_references` proves that the
-tables fit together. All of it is set-based: no Python object is made for a row.
+slice by slice, without holding them in memory, for event logs of many millions of rows. `check_references`
+proves that the tables fit together. All of it is set-based: no Python object is made for a row.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,10 +21,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from core.errors import BadInput
-from core.table_files import is_parquet, parquet_schema, read_raw
+from core.table_files import is_parquet, parquet_schema, read_raw, read_slices
 from core.table_values import BadValue, Kind, arrow_type, converted, is_exact
 
 EVENT_TYPES = ("view", "like", "comment", "share", "follow", "report", "pause")
+#: Rows that are checked at once: few enough to stay in the cache.
+SLICE_ROWS = 1 << 17
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 LATEST = datetime(2100, 1, 1, tzinfo=UTC)
 
@@ -130,13 +133,13 @@ def read_table(path: Path | str, spec: TableSpec) -> pa.Table:
     return table
 
 
-def scan_table(con: duckdb.DuckDBPyConnection, path: Path | str, spec: TableSpec, view: str) -> pa.Table:
-    """Makes `view` in `con` the checked rows of a file, and returns the columns that `check_references`
-    needs.
+def scan_table(con: duckdb.DuckDBPyConnection, path: Path | str, spec: TableSpec, view: str) -> Iterator[pa.Table]:
+    """Makes `view` in `con` the checked rows of a file, and yields the columns that `check_references` needs, in
+    slices in the file's order; nothing is certain before the last slice.
 
     A Parquet file that has the right types already is scanned in place by DuckDB, so memory stays small
     however long the log is; any other file is read by `read_table` and registered. Times appear in DuckDB as
-    `timestamptz`. The returned table has the integer and time columns of `spec`. Raises BadInput like
+    `timestamptz`. The slices have the integer and time columns of `spec`. Raises BadInput like
     `read_table`; the bytes of free text (device, address, title) are left to DuckDB here, which refuses text
     that is not UTF-8 when it reads it.
     """
@@ -148,20 +151,37 @@ def scan_table(con: duckdb.DuckDBPyConnection, path: Path | str, spec: TableSpec
     ):
         table = read_table(path, spec)
         con.register(view, table)
-        return table.select([c.name for c in keys])
+        for start in range(0, max(1, table.num_rows), SLICE_ROWS):
+            yield table.select([c.name for c in keys]).slice(start, SLICE_ROWS)
+        return
 
-    checked = [c for c in spec.columns if c.kind is not Kind.TEXT or c.choices]
-    texts = [c.name for c in checked if c.kind is Kind.TEXT]
-    raw = read_raw(path, [c.name for c in checked], as_dictionary=texts)
-    done = _converted_columns(raw, spec, tuple(checked), path)
-    table = pa.table({c.name: done[c.name] for c in keys}, schema=pa.schema([c.field for c in keys]))
-    _check_key(table, spec, path)
     columns = ", ".join(_sql_column(c, present=c.name in found.names) for c in spec.columns)
     source = str(path).replace("'", "''")
     # A view can not take parameters; the columns come from the spec, and the path is quoted above.
     sql = f"create or replace temp view \"{view}\" as select {columns} from read_parquet('{source}')"  # noqa: S608
     con.execute(sql)
-    return table
+    yield from _checked_slices(path, spec, keys)
+
+
+def _checked_slices(path: Path, spec: TableSpec, keys: list[Column]) -> Iterator[pa.Table]:
+    """The columns `keys` of a Parquet file, every value of every column but free text checked."""
+    checked = tuple(c for c in spec.columns if c.kind is not Kind.TEXT or c.choices)
+    schema = pa.schema([c.field for c in keys])
+    texts = [c.name for c in checked if c.kind is Kind.TEXT]
+    start, highest, is_ordered = 0, -1, True  # ids begin at 0
+    for raw in read_slices(path, [c.name for c in checked], as_dictionary=texts, rows=SLICE_ROWS):
+        done = _converted_columns(raw, spec, checked, path, first_row=start)
+        table = pa.table({c.name: done[c.name] for c in keys}, schema=schema)
+        ids = _numpy(table[spec.key].drop_null())
+        if len(ids) and is_ordered:
+            is_ordered = bool(ids[0] > highest and np.all(ids[1:] > ids[:-1]))
+            highest = int(ids[-1])
+        start += raw.num_rows
+        yield table
+    if not is_ordered:
+        # Growing ids, as logs have them, are unique; any others are compared all together.
+        raw = read_raw(path, [spec.key])
+        _check_key(pa.table(_converted_columns(raw, spec, (spec.column(spec.key),), path)), spec, path)
 
 
 def check_references(
@@ -232,9 +252,11 @@ def first_duplicate(values: np.ndarray) -> int | None:
     return int(again.min()) if len(again) else None
 
 
-def _converted_columns(raw: pa.Table, spec: TableSpec, columns: tuple[Column, ...], path: Path) -> dict[str, Any]:
+def _converted_columns(
+    raw: pa.Table, spec: TableSpec, columns: tuple[Column, ...], path: Path, *, first_row: int = 0
+) -> dict[str, Any]:
     """`raw` with the types and rules of `columns` applied; of several bad values the one in the first row is
-    named.
+    named. `raw` begins after `first_row` rows of the file.
     """
     done: dict[str, Any] = {}
     worst: BadInput | None = None
@@ -255,7 +277,7 @@ def _converted_columns(raw: pa.Table, spec: TableSpec, columns: tuple[Column, ..
                 zero_is_unknown=column.zero_is_unknown,
             )
         except BadValue as bad:
-            row = None if bad.position is None else bad.position + 1
+            row = None if bad.position is None else first_row + bad.position + 1
             if worst is None or (row or 0) < (worst.row or 0):
                 worst = BadInput(bad.sentence, file=path, column=column.name, row=row)
     if worst is not None:
@@ -289,6 +311,8 @@ def _sql_column(column: Column, *, present: bool) -> str:
     }
     if not present:
         return f"null::{kinds[column.kind]} as {name}"
+    if column.choices and column.required:
+        return name  # checked: it is one of the choices, so never empty
     if column.kind is Kind.TEXT:
         return f"nullif({name}, '') as {name}"
     if column.zero_is_unknown:

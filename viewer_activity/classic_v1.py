@@ -181,14 +181,7 @@ def score(
     `con` holds `users`, `videos` and `events`; `latest` holds each video's score before the window and is
     brought up to its end. `with_quiet` and `as_of` as in `signals.video_days`. Ordered by day and video.
     """
-    table = signals.video_days(
-        con,
-        window,
-        early_us=RULE.early_us,
-        as_of=as_of,
-        with_quiet=with_quiet,
-    )
-    d = {name: table[name].to_numpy() for name in table.column_names}
+    d = signals.video_days(con, window, early_us=RULE.early_us, as_of=as_of, with_quiet=with_quiet)
     figures = {name: column.astype(np.float64) for name, column in d.items()}
     for name in ("like_vts", "comment_vts", "report_vts"):
         figures[name] = figures[name] / POINT

@@ -17,6 +17,7 @@ from core.tables import (
     EVENTS,
     USERS,
     VIDEOS,
+    TableSpec,
     check_references,
     first_duplicate,
     first_not_in,
@@ -50,6 +51,11 @@ def written(folder: Path, kind: str, rows: list[dict[str, object]], name: str = 
     else:
         path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return path
+
+
+def scanned(con: duckdb.DuckDBPyConnection, path: Path, spec: TableSpec, view: str) -> pa.Table:
+    """All slices of a scan."""
+    return pa.concat_tables(scan_table(con, path, spec, view))
 
 
 @pytest.mark.parametrize("kind", ["csv", "jsonl", "json", "parquet"])
@@ -108,7 +114,7 @@ def test_a_duration_of_zero_is_unknown(tmp_path: Path) -> None:
     assert read_table(written(tmp_path, "csv", rows), VIDEOS)["duration_s"].to_pylist() == [None, 3.5]
     pq.write_table(pa.Table.from_pylist(rows), tmp_path / "videos.parquet")
     con = duckdb.connect()
-    scan_table(con, tmp_path / "videos.parquet", VIDEOS, "v")
+    scanned(con, tmp_path / "videos.parquet", VIDEOS, "v")
     assert con.sql("select duration_s from v order by id").fetchall() == [(None,), (3.5,)]
 
 
@@ -229,18 +235,22 @@ def test_a_column_of_another_type_is_refused_not_reinterpreted(tmp_path: Path) -
     }.items():
         rows = pa.Table.from_pylist([EVENT | {"ts": NOON} | {column: values[0]}])
         pq.write_table(rows, tmp_path / "events.parquet")
-        for read in (read_table, lambda path, spec: scan_table(duckdb.connect(), path, spec, "e")):
+        for read in (read_table, lambda path, spec: scanned(duckdb.connect(), path, spec, "e")):
             with pytest.raises(BadInput) as caught:
                 read(tmp_path / "events.parquet", EVENTS)
             assert caught.value.column == column
 
 
-def test_a_scan_gives_the_rows_of_a_read_and_the_same_refusals(tmp_path: Path) -> None:
+@pytest.mark.parametrize("slice_rows", [1, 2, 100])
+def test_a_scan_gives_the_rows_of_a_read_and_the_same_refusals(
+    tmp_path: Path, slice_rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.tables.SLICE_ROWS", slice_rows)
     rows = [EVENT | {"ts": NOON, "event_id": n, "device_id": "" if n == 2 else "d"} for n in range(1, 6)]
     path = tmp_path / "events.parquet"
     pq.write_table(pa.Table.from_pylist(rows), path)
     con = duckdb.connect()
-    keys = scan_table(con, path, EVENTS, "e")
+    keys = scanned(con, path, EVENTS, "e")
     assert con.sql("select * from e").to_arrow_table().cast(EVENTS.schema).equals(read_table(path, EVENTS))
     assert keys.column_names == ["event_id", "video_id", "user_id", "ts"]
     for column, value in {
@@ -250,12 +260,25 @@ def test_a_scan_gives_the_rows_of_a_read_and_the_same_refusals(tmp_path: Path) -
     }.items():
         pq.write_table(pa.Table.from_pylist([*rows, rows[0] | {"event_id": 9, column: value}]), path)
         messages = set()
-        for read in (read_table, lambda p, spec: scan_table(con, p, spec, "e")):
+        for read in (read_table, lambda p, spec: scanned(con, p, spec, "e")):
             with pytest.raises(BadInput) as caught:
                 read(path, EVENTS)
             messages.add(str(caught.value))
             assert caught.value.row == 6
         assert len(messages) == 1
+
+
+def test_ids_in_any_order_are_unique_over_all_slices_of_a_scan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("core.tables.SLICE_ROWS", 2)
+    path = tmp_path / "events.parquet"
+    for ids, row in (([5, None, 3, 4, 9], None), ([5, 7, 3, None, 7], 5), ([1, 2, 2, 3, 4], 3)):
+        pq.write_table(pa.Table.from_pylist([EVENT | {"ts": NOON, "event_id": n} for n in ids]), path)
+        if row is None:
+            assert scanned(duckdb.connect(), path, EVENTS, "e")["event_id"].to_pylist() == ids
+            continue
+        with pytest.raises(BadInput, match="stands there twice") as caught:
+            scanned(duckdb.connect(), path, EVENTS, "e")
+        assert caught.value.row == row
 
 
 def test_the_first_row_that_points_nowhere_is_named() -> None:
