@@ -51,7 +51,7 @@ def video_days(
     `with_quiet` lists videos without any event once, on the last day. The number of statements depends neither
     on the number of videos nor on the number of days.
     """
-    _set_up(con, window, as_of)
+    set_up(con, window, as_of)
     parameters: dict[str, dict[str, Any]] = {
         "placed": {"early_us": early_us},
         "viewer_trust": dict(viewer_trust.RULE.parameters()),
@@ -61,7 +61,7 @@ def video_days(
     return con.sql(sql("video_days"), params={"with_quiet": with_quiet}).to_arrow_table()
 
 
-def _set_up(con: duckdb.DuckDBPyConnection, window: Window, as_of: datetime | None) -> None:
+def set_up(con: duckdb.DuckDBPyConnection, window: Window, as_of: datetime | None) -> None:
     """The variables, the type of events and the relation window_days(day, start_us, end_us, as_of_us)."""
     first = window.start_us // DAY_US * DAY_US
     days = window.days()

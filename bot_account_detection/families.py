@@ -1,0 +1,129 @@
+"""What speaks against counting a viewer in full: one pure function a family, from plain arrays to factors.
+
+A factor is between 0 and 1, and 1 wherever nothing is known. The docstring of each function is what a creator
+reads about it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from bot_account_detection.clusters import groups
+from bot_account_detection.thresholds import THRESHOLDS, Thresholds
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+
+
+def tier(age_days: Floats, kyc_level: Floats, trust: Floats, likely_bot: Bools, t: Thresholds = THRESHOLDS) -> Floats:
+    """New accounts count little, because new accounts cost nothing. The weight grows from the first day on, and
+    faster for people who have shown who they are.
+    """
+    young = np.clip(age_days / t.established_days, 0.0, 1.0)
+    grown = np.clip(
+        np.log(np.maximum(age_days, t.established_days) / t.established_days)
+        / np.log(t.old_days / t.established_days),
+        0.0,
+        1.0,
+    )
+    base = t.tier_new + (t.tier_established - t.tier_new) * young**2 + (t.tier_old - t.tier_established) * grown
+    level = np.nan_to_num(kyc_level, nan=0.0).astype(np.int64)
+    value = 1.0 - (1.0 - base) * np.array(t.tier_gap_by_kyc)[level]
+    low = t.tier_low_trust + (1.0 - t.tier_low_trust) * np.clip(trust / t.neutral_trust, 0.0, 1.0)
+    value = value * np.where(np.isnan(trust), 1.0, low) * np.where(likely_bot, t.tier_likely_bot, 1.0)
+    # An account that is a month old is nobody's throw-away: what is left is for the other families to say.
+    value = np.where(age_days >= t.established_days, np.maximum(value, t.least_with_one_family), value)
+    return np.where(np.isnan(age_days), 1.0, value)
+
+
+def device(user: Ints, accounts: Ints, acts: Ints, count: int, t: Thresholds = THRESHOLDS) -> Floats:
+    """All accounts that were seen on one device count as three viewers at most: a family is not a farm."""
+    share = np.minimum(1.0, t.device_viewers / accounts)
+    weighted = np.bincount(user, share * acts, count)
+    total = np.bincount(user, acts, count)
+    return np.where(total > 0, weighted / np.maximum(total, 1), 1.0)
+
+
+def address(
+    user: Ints, together: Ints, videos: Ints, accounts: Floats, count: int, t: Thresholds = THRESHOLDS
+) -> Floats:
+    """Several accounts at one address that keep coming to the same videos in the same hour count as three viewers
+    at most. Sharing an address alone, as on a campus or with one phone company, changes nothing.
+    """
+    factor = np.ones(count)
+    acting = (together >= t.address_videos) & (together >= t.address_share * videos)
+    factor[user[acting]] = np.minimum(1.0, t.address_viewers / accounts[acting])
+    return factor
+
+
+def surprise(seen: Floats, expected: Floats) -> Floats:
+    """How badly chance explains `seen` where `expected` was to be: the log-likelihood ratio of a Poisson count,
+    0 for as many as expected or fewer.
+    """
+    expected = np.maximum(expected, 1e-9)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = seen * np.log(seen / expected) - (seen - expected)
+    return np.where(seen > expected, ratio, 0.0)
+
+
+def lockstep(
+    one: Ints, two: Ints, together: Ints, alike: Floats, by_chance: Floats, count: int, t: Thresholds = THRESHOLDS
+) -> tuple[Floats, Floats, Ints, Ints]:
+    """Accounts that came to the same three or more videos within the hour of one another, and did little else,
+    count together as two viewers at most.
+
+    Returns the factor of the strict tier, the factor of the loose tier (which only corroborates), each account's
+    cluster, and its size.
+    """
+    strict = alike >= t.lockstep_jaccard
+    odd = surprise(together.astype(np.float64), t.lockstep_taste * by_chance) >= t.lockstep_evidence
+    _, sure = groups(count, one[strict], two[strict])
+    cluster, size = groups(count, one[strict | odd], two[strict | odd])
+    factors = [np.where(n >= t.cluster_least, np.minimum(1.0, t.cluster_viewers / n), 1.0) for n in (sure, size)]
+    return factors[0], factors[1], cluster, size
+
+
+def crowd(
+    member: Bools, creator: Ints, creators: Ints, audience: Ints, t: Thresholds = THRESHOLDS
+) -> Floats:
+    """Many accounts that came for one creator alone and hardly anything else, far more than comparable creators
+    have, count as the number that is usual. Every creator has such fans, and a few more are no question.
+    """
+    at = np.searchsorted(creators, creator)
+    members = np.bincount(at[member], minlength=len(creators)).astype(np.float64)
+    others = np.maximum(audience - members, 1.0)
+    # What is usual is asked of the creators whose audience is least odd, so that those who cheat do not set it.
+    order = np.lexsort((creators, members / others))
+    ordinary = order[: max(1, int(np.ceil(len(order) * (1.0 - t.crowd_trim))))] if len(order) else order
+    usual = members[ordinary].sum() / max(1.0, others[ordinary].sum())
+    allowed = t.crowd_slack + t.crowd_times_usual * usual * others
+    with np.errstate(divide="ignore"):
+        factor = np.minimum(1.0, allowed / members)
+    return np.where(member, factor[at], 1.0)
+
+
+def concentration(visits: Floats, all_visits: Floats, popularity: Floats, t: Thresholds = THRESHOLDS) -> Floats:
+    """An account that goes to one creator again and again and to nearly nobody else, far beyond what the creator's
+    popularity explains, counts less. Alone it never counts less than half: fans are people.
+    """
+    expected = np.maximum(1.0, t.concentration_taste * popularity * all_visits)
+    low, high = t.concentration_share
+    ramp = np.clip((visits / np.maximum(all_visits, 1.0) - low) / (high - low), 0.0, 1.0)
+    evidence = surprise(visits, expected) * ramp
+    return np.minimum(1.0, t.concentration_evidence / np.maximum(evidence, 1e-9))
+
+
+def circle(
+    one: Ints, given: Ints, returned: Ints, all_given: Ints, by_chance: Floats, count: int, t: Thresholds = THRESHOLDS
+) -> Floats:
+    """Creators who visit one another far more often than their audience and their habits explain count in part,
+    by how much of their time goes into the circle. They are real people, and never count for nothing.
+    """
+    least = np.minimum(given, returned).astype(np.float64)
+    mutual = (least >= t.circle_visits) & (surprise(least, t.circle_taste * by_chance) >= t.circle_evidence)
+    inside = np.bincount(one[mutual], given[mutual], count)
+    total = np.ones(count)
+    total[one] = np.maximum(all_given, 1)
+    return 1.0 - (1.0 - t.circle_cap) * np.minimum(1.0, inside / total)
