@@ -46,15 +46,15 @@ def device(user: Ints, accounts: Ints, acts: Ints, count: int, t: Thresholds = T
     return np.where(total > 0, weighted / np.maximum(total, 1), 1.0)
 
 
-def address(
-    user: Ints, together: Ints, videos: Ints, accounts: Floats, count: int, t: Thresholds = THRESHOLDS
+def together(
+    user: Ints, meetings: Ints, share: Floats, accounts: Floats, count: int, t: Thresholds = THRESHOLDS
 ) -> Floats:
-    """Several accounts at one address that keep coming to the same videos in the same hour count as three viewers
-    at most. Sharing an address alone, as on a campus or with one phone company, changes nothing.
+    """Several accounts at one device or one address that keep coming to the same videos count as one or two viewers.
+    Sharing a device or an address alone, as in a family, on a campus or with one phone company, changes nothing.
     """
     factor = np.ones(count)
-    acting = (together >= t.address_videos) & (together >= t.address_share * videos)
-    factor[user[acting]] = np.minimum(1.0, t.address_viewers / accounts[acting])
+    acting = (meetings >= t.together_videos) & (share >= t.together_share)
+    factor[user[acting]] = np.minimum(1.0, t.together_viewers / accounts[acting])
     return factor
 
 
@@ -86,11 +86,16 @@ def lockstep(
 
 
 def crowd(
-    member: Bools, creator: Ints, creators: Ints, audience: Ints, t: Thresholds = THRESHOLDS
+    member: Bools, creator: Ints, prior: Floats, creators: Ints, audience: Ints, t: Thresholds = THRESHOLDS
 ) -> Floats:
     """Many accounts that came for one creator alone and hardly anything else, far more than comparable creators
-    have, count as the number that is usual. Every creator has such fans, and a few more are no question.
+    have, count as the number that is usual. Every creator has such fans, and a few more are no question. Those who
+    are counted first are the ones with the least against them, so strangers who are sent to a rival do not take
+    the place of the rival's fans.
     """
+    factor = np.ones(len(member))
+    if not member.any():
+        return factor
     at = np.searchsorted(creators, creator)
     members = np.bincount(at[member], minlength=len(creators)).astype(np.float64)
     others = np.maximum(audience - members, 1.0)
@@ -99,9 +104,16 @@ def crowd(
     ordinary = order[: max(1, int(np.ceil(len(order) * (1.0 - t.crowd_trim))))] if len(order) else order
     usual = members[ordinary].sum() / max(1.0, others[ordinary].sum())
     allowed = t.crowd_slack + t.crowd_times_usual * usual * others
-    with np.errstate(divide="ignore"):
-        factor = np.minimum(1.0, allowed / members)
-    return np.where(member, factor[at], 1.0)
+    # Accounts of one creator with the same standing share what is left for them alike.
+    who = np.flatnonzero(member)
+    who = who[np.lexsort((-prior[who], at[who]))]
+    level = (np.diff(at[who], prepend=-1) != 0) | (np.diff(prior[who], prepend=np.inf) != 0)
+    start = np.flatnonzero(level)
+    size = np.diff(start, append=len(who))
+    above = start - np.searchsorted(at[who], at[who][start])
+    room = np.clip((allowed[at[who][start]] - above) / size, t.crowd_least, 1.0)
+    factor[who] = np.repeat(room, size)
+    return factor
 
 
 def concentration(visits: Floats, all_visits: Floats, popularity: Floats, t: Thresholds = THRESHOLDS) -> Floats:

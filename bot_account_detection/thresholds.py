@@ -36,7 +36,7 @@ class Thresholds:
 
     # Capacities, in viewers.
     device_viewers: float = 3.0
-    address_viewers: float = 3.0
+    together_viewers: float = 1.5
     cluster_viewers: float = 2.0
 
     # Lockstep.
@@ -50,11 +50,12 @@ class Thresholds:
     lockstep_evidence: float = 12.0
     cluster_least: int = 3
 
-    # Address with co-action.
-    address_block_us: int = HOUR_US
-    address_accounts: int = 4
-    address_videos: int = 2
-    address_share: float = 0.5
+    # Together at one device or address.
+    together_block_us: int = HOUR_US
+    together_accounts: int = 3
+    together_times_usual: float = 4.0
+    together_videos: int = 2
+    together_share: float = 0.3
 
     # One-shot accounts and crowds that came for one creator.
     one_shot_visits: int = 2
@@ -64,6 +65,7 @@ class Thresholds:
     crowd_times_usual: float = 4.0
     #: The share of creators, by how odd their audience is, that is not asked what is usual.
     crowd_trim: float = 0.2
+    crowd_least: float = 0.05
 
     # Concentration of one viewer on one creator.
     concentration_taste: float = 30.0
@@ -76,11 +78,11 @@ class Thresholds:
     circle_evidence: float = 6.0
     circle_cap: float = 0.5
 
-    def parameters(self, family: str) -> dict[str, int]:
+    def parameters(self, family: str) -> dict[str, float]:
         """The named parameters of a family's SQL."""
         wanted = {
             "lockstep": ("lockstep_block_us", "lockstep_gap_us", "lockstep_videos"),
-            "address": ("address_block_us", "address_accounts"),
+            "together": ("together_block_us", "together_accounts", "together_times_usual", "device_viewers"),
         }
         return {name: getattr(self, name) for name in wanted.get(family, ())}
 

@@ -20,13 +20,13 @@ from core.timewindows import Window, to_us
 
 FOLDER = Path(__file__).with_name("signals")
 #: The families that can speak for each other; the tier is none of them.
-INDEPENDENT = ("device", "address", "lockstep", "one_shot", "crowd", "concentration", "circle")
+INDEPENDENT = ("device", "together", "lockstep", "one_shot", "crowd", "concentration", "circle")
 FAMILIES = ("tier", *INDEPENDENT)
 #: Each family's code on a viewer who counts less by it.
 REASONS = {
     "tier": "new_account",
     "device": "shared_device",
-    "address": "together_at_one_address",
+    "together": "together_at_one_place",
     "lockstep": "moves_in_lockstep",
     "one_shot": "one_shot_crowd",
     "crowd": "crowd_for_one_creator",
@@ -61,11 +61,11 @@ def weigh(
             people["age_days"], people["kyc_level"], people["viewer_trust_score"], people["likely_bot"].astype(bool), t
         ),
         "device": _device(con, ids, t),
-        "address": _address(con, ids, t),
+        "together": _together(con, ids, t),
         "circle": _circle(con, ids, t),
-        **_loyalty(con, ids, t),
     }
     strict, loose, cluster, size = _lockstep(con, ids, t)
+    factors |= _loyalty(con, ids, factors | {"lockstep": strict}, t)
     factors["lockstep"] = corroborated(strict, loose, factors, t)
     weight = combine(factors, t)
     in_cluster = size >= t.cluster_least
@@ -91,14 +91,19 @@ def corroborated(strict: Floats, loose: Floats, factors: dict[str, Floats], t: T
 
 
 def combine(factors: dict[str, Floats], t: Thresholds = THRESHOLDS) -> Floats:
-    """The weight of each viewer; with fewer than two families that speak, never below one half by them."""
+    """The weight of each viewer; with fewer than two families that speak, never below one half by them.
+
+    An account whose tier is under one half has no such ground to stand on: its floor sinks with the tier, without a
+    step, so that throw-away accounts are not protected by being new.
+    """
     product = np.ones(len(factors["tier"]))
     speaking = np.zeros(len(product), np.int64)
     for name in INDEPENDENT:
         product = product * factors[name]
         speaking += factors[name] < t.fired_below
     weight = factors["tier"] * product
-    least = np.minimum(factors["tier"], t.least_with_one_family)
+    half = t.least_with_one_family
+    least = half * np.minimum(1.0, factors["tier"] / half) ** 2
     return np.clip(np.where(speaking >= 2, weight, np.maximum(weight, least)), 0.0, 1.0)
 
 
@@ -126,11 +131,11 @@ def _device(con: duckdb.DuckDBPyConnection, ids: Ints, t: Thresholds) -> Floats:
     return families.device(at[known], d["accounts"][known], d["acts"][known], len(ids), t)
 
 
-def _address(con: duckdb.DuckDBPyConnection, ids: Ints, t: Thresholds) -> Floats:
-    d = _read(con, "address", t)
+def _together(con: duckdb.DuckDBPyConnection, ids: Ints, t: Thresholds) -> Floats:
+    d = _read(con, "together", t)
     at, known = _at(ids, d["user_id"])
-    columns = (d[name][known] for name in ("together", "videos", "accounts"))
-    return families.address(at[known], *columns, len(ids), t)
+    columns = (d[name][known] for name in ("together", "share", "accounts"))
+    return families.together(at[known], *columns, len(ids), t)
 
 
 def _circle(con: duckdb.DuckDBPyConnection, ids: Ints, t: Thresholds) -> Floats:
@@ -148,18 +153,24 @@ def _lockstep(con: duckdb.DuckDBPyConnection, ids: Ints, t: Thresholds) -> tuple
     return families.lockstep(one[known], two[known], *columns, len(ids), t)
 
 
-def _loyalty(con: duckdb.DuckDBPyConnection, ids: Ints, t: Thresholds) -> dict[str, Floats]:
-    """The three families that look at where an account goes most."""
+def _loyalty(
+    con: duckdb.DuckDBPyConnection, ids: Ints, others: dict[str, Floats], t: Thresholds
+) -> dict[str, Floats]:
+    """The three families that look at where an account goes most; `others` says who is counted first."""
     d, creators = _read(con, "loyalty", t), _read(con, "audience", t)
     at, known = _at(ids, d["user_id"])
     visits, everything = d["visits"].astype(np.float64), d["all_visits"].astype(np.float64)
     one_shot = everything <= t.one_shot_visits
     devoted = (visits >= t.crowd_visits) & (visits >= t.crowd_share * everything)
-    found = {
-        "concentration": families.concentration(visits, everything, d["popularity"], t),
-        "one_shot": families.crowd(one_shot, d["creator_id"], creators["creator_id"], creators["audience"], t),
-        "crowd": families.crowd(devoted, d["creator_id"], creators["creator_id"], creators["audience"], t),
-    }
+    concentration = families.concentration(visits, everything, d["popularity"], t)
+    standing = np.prod(list(others.values()), axis=0)[at] * concentration
+    # Whoever reports a creator is no part of that creator's crowd.
+    hostile = d["reported"] > 0
+    found = {"concentration": concentration}
+    for name, member in (("one_shot", one_shot), ("crowd", devoted)):
+        found[name] = families.crowd(
+            member & ~hostile, d["creator_id"], standing, creators["creator_id"], creators["audience"], t
+        )
     full = {name: np.ones(len(ids)) for name in found}
     for name, factor in found.items():
         full[name][at[known]] = factor[known]

@@ -32,16 +32,19 @@ FIGURES = ("weighted_audience", "weighted_trust", "weighted_devices")
 class Rule:
     """What differs from the first published score."""
 
-    #: Spikes and addresses are no evidence by themselves; what they can show is in the viewers' weights.
-    components: classic_v1.Rule = replace(classic_v1.RULE, users_per_address_slope=0.0)
+    #: Spikes and addresses are no evidence by themselves; what they can show is in the viewers' weights. One counted
+    #: viewer is an audience: a score says how good the engagement is, and the units say how much of it there is.
+    components: classic_v1.Rule = replace(classic_v1.RULE, users_per_address_slope=0.0, full_audience=1)
     evenness: float = budgets.EVENNESS
     #: The counted viewers at which a score is half the video's own and half the platform's mean.
     shrinkage_viewers: float = 40.0
     #: The most that reports move EIS, in points, until a person has decided. They open a review; a crowd that
     #: reports must not be worth more than a hundredth of a rival's pay.
-    report_points: float = 0.25
+    report_points: float = 0.2
     report_votes_half: float = 4.0
-    early_viewers: float = 50.0
+    #: The counted people at which the quality of comments and likes is half judged and half unknown.
+    settled_people: float = 3.0
+    early_viewers: float = 25.0
 
 
 RULE = Rule()
@@ -57,6 +60,14 @@ def report_credibility(d: Mapping[str, Floats], rule: Rule = RULE) -> tuple[Floa
     return classic_v1.clamp_score(rule.components.no_report - points / weight), parts
 
 
+def settled(score: Floats, people: Floats, unknown: float, rule: Rule = RULE) -> Floats:
+    """What few people did is taken together with what stands where nobody did anything, without a step: one robot's
+    comment on a day without others must not set the quality of the comments.
+    """
+    part = people / (people + rule.settled_people)
+    return part * np.nan_to_num(score, nan=unknown) + (1.0 - part) * unknown
+
+
 def shrunk(scores: Floats, viewers: Floats, rule: Rule = RULE) -> tuple[Floats, Parts]:
     """A score of few viewers says little, so it is taken together with the platform's mean: half and half at forty
     counted viewers. A small creator is neither punished nor rewarded for being small.
@@ -69,7 +80,7 @@ def shrunk(scores: Floats, viewers: Floats, rule: Rule = RULE) -> tuple[Floats, 
 
 
 def early_boost(early_viewers: Floats, rule: Rule = RULE) -> Floats:
-    """How much of the early bonus a video gets: all of it from fifty counted viewers in its first two hours on, and
+    """How much of the early bonus a video gets: all of it from twenty-five counted viewers in its first two hours on, and
     in proportion below that.
     """
     return np.clip(early_viewers / rule.early_viewers, 0.0, 1.0)
@@ -99,7 +110,9 @@ def score(
     rule = RULE.components
     ae, ae_parts = classic_v1.authentic_engagement(d, rule)
     cq, cq_parts = classic_v1.comment_quality(d, rule)
+    cq = settled(cq, d["commenters"], rule.no_comment)
     li, li_parts = classic_v1.like_integrity(d, rule)
+    li = settled(li, d["likes"], rule.no_like)
     rc, rc_parts = report_credibility(d)
     w_ae, w_cq, w_li, w_rc = rule.weights
     # Reports are left out of what is shrunk: a platform's mean must not move with one video's reports.

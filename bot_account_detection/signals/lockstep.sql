@@ -5,7 +5,7 @@
 -- the order of a fingerprint of its videos: accounts with the same list stand side by side, and a video with a
 -- million viewers costs a million rows and not a million times a million.
 with popular as (
-    select video_id, round(1e6 / ln(2 + count(*)))::bigint as rarity from visits group by video_id
+    select video_id, round(1e9 / count(*))::bigint as rarity from visits group by video_id
 ),
 life as (
     select

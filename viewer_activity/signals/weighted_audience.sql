@@ -1,5 +1,6 @@
 -- What every video had on a day, each viewer taken by weight: engagement, different people, budgets.
 -- In:  weighted_events, viewer_rates(user_id, rate_pico), the variable early_us.
+--      Each viewer counts once a video and day in what is scored, however often they come back.
 -- Out: weighted_audience(video_day, raw counts, weighted sums in billionths, budget_pico).
 create or replace temp table weighted_audience as
 with counted as (
@@ -12,9 +13,6 @@ with counted as (
         count(*) filter (where kind = 'follow') as follows,
         count(*) filter (where kind = 'report') as reports,
         count(*) filter (where kind = 'pause') as pauses,
-        sum(weight_nano) filter (where kind = 'view') as view_nano,
-        sum(weight_nano) filter (where kind = 'like') as like_nano,
-        sum(weight_nano) filter (where kind = 'comment') as comment_nano,
         sum(units::hugeint * weight_nano) as unit_nano,
         sum(units) as given_units,
         sum(units::hugeint * coalesce(rate_pico, 0)) as budget_pico
@@ -26,6 +24,7 @@ people as (
     select
         video_day,
         sum(weight_nano) filter (where watched) as viewer_nano,
+        sum(weight_nano) filter (where liked) as liker_nano,
         sum(weight_nano) filter (where commented) as commenter_nano,
         sum(weight_nano) filter (where came_early) as early_nano,
         count(*) filter (where watched) as viewers
@@ -35,11 +34,12 @@ people as (
             user_id,
             any_value(weight_nano) as weight_nano,
             bool_or(kind = 'view') as watched,
+            bool_or(kind = 'like') as liked,
             bool_or(kind = 'comment') as commented,
             coalesce(bool_or(kind = 'view' and since_upload_us between 0 and getvariable('early_us') - 1), false)
                 as came_early
         from weighted_events
-        where kind in ('view', 'comment')
+        where kind in ('view', 'like', 'comment')
         group by video_day, user_id
     )
     group by video_day

@@ -29,18 +29,18 @@ select
     coalesce(a.reports, 0) as raw_reports,
     coalesce(a.pauses, 0) as raw_pauses,
     coalesce(a.viewers, 0) as raw_viewers,
-    coalesce(view_nano, 0)::double / 1e9 as views,
-    coalesce(like_nano, 0)::double / 1e9 as likes,
-    coalesce(comment_nano, 0)::double / 1e9 as comments,
+    coalesce(viewer_nano, 0)::double / 1e9 as views,
+    coalesce(a.liker_nano, 0)::double / 1e9 as likes,
+    coalesce(commenter_nano, 0)::double / 1e9 as comments,
     coalesce(viewer_nano, 0)::double / 1e9 as viewers,
     coalesce(commenter_nano, 0)::double / 1e9 as commenters,
     coalesce(early_nano, 0)::double / 1e9 as early_viewers,
     coalesce(unit_nano, 0)::double / 1e9 as weighted_units,
     coalesce(budget_pico, 0)::double / 1e12 as budget,
-    like_trust::double / nullif(like_nano, 0) as like_vts,
-    comment_trust::double / nullif(comment_nano, 0) as comment_vts,
+    like_trust::double / nullif(a.liker_nano, 0) as like_vts,
+    comment_trust::double / nullif(commenter_nano, 0) as comment_vts,
     coalesce(report_votes_nano, 0)::double / 1e9 as report_votes,
-    liker_nano::double / nullif(device_nano, 0) as users_per_device
+    l.liker_nano::double / nullif(device_nano, 0) as users_per_device
 from listed
 join window_days as d on d.day = listed.video_day // getvariable('videos')
 join video_index as v on v.position = listed.video_day % getvariable('videos')

@@ -3,7 +3,8 @@
 --      weight_nano, voter), the variable videos.
 -- Out: weighted_events(video_day, user_id, kind, since_upload_us, device_id, weight_nano, voter, units), a table.
 --      Weights are whole billionths, so that every sum is exact whatever its order. A viewer without a weight is
---      unknown and counts in full. Who reports a video gives it nothing: the report takes their own units back.
+--      unknown and counts in full. Who reports a video gives it nothing: a report takes its author's own engagement back, so that
+--      a crowd that comes to report neither raises nor lowers what it has come for.
 create or replace temp table weighted_events as
 with reporters as (
     select distinct video_day % getvariable('videos') as position, user_id
@@ -16,7 +17,9 @@ select
     e.event_type::event_kind as kind,
     e.since_upload_us,
     e.device_id,
-    coalesce(w.weight_nano, 1000000000) as weight_nano,
+    -- A report still votes with its full weight; whatever else its author did here does not count.
+    case when r.user_id is null or e.event_type = 'report' then coalesce(w.weight_nano, 1000000000) else 0 end
+        as weight_nano,
     coalesce(w.voter, e.user_id) as voter,
     case when r.user_id is not null then 0 else
         case e.event_type

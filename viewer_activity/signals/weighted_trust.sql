@@ -8,9 +8,9 @@ with vouched as (
         video_day,
         sum(vts::hugeint * weight_nano) filter (where kind = 'like') as like_trust,
         sum(vts::hugeint * weight_nano) filter (where kind = 'comment') as comment_trust
-    from weighted_events as e
+    from (select distinct video_day, user_id, kind, weight_nano from weighted_events where kind in ('like', 'comment'))
+        as e
     join viewer_trust as t on t.day = e.video_day // getvariable('videos') and t.user_id = e.user_id
-    where kind in ('like', 'comment')
     group by video_day
 ),
 reported as (
