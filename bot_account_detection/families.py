@@ -40,10 +40,12 @@ def tier(age_days: Floats, kyc_level: Floats, trust: Floats, likely_bot: Bools, 
 
 def device(user: Ints, accounts: Ints, acts: Ints, count: int, t: Thresholds = THRESHOLDS) -> Floats:
     """All accounts that were seen on one device count as three viewers at most: a family is not a farm."""
-    share = np.minimum(1.0, t.device_viewers / accounts)
-    weighted = np.bincount(user, share * acts, count)
     total = np.bincount(user, acts, count)
-    return np.where(total > 0, weighted / np.maximum(total, 1), 1.0)
+    # A device that is used now and then says less, one with a quarter of all acts says everything it can.
+    used = np.minimum(1.0, acts / (t.device_acts_share * total[user]))
+    factor = np.ones(count)
+    np.minimum.at(factor, user, 1.0 - (1.0 - np.minimum(1.0, t.device_viewers / accounts)) * used)
+    return factor
 
 
 def together(
@@ -69,16 +71,26 @@ def surprise(seen: Floats, expected: Floats) -> Floats:
 
 
 def lockstep(
-    one: Ints, two: Ints, together: Ints, alike: Floats, by_chance: Floats, count: int, t: Thresholds = THRESHOLDS
+    one: Ints,
+    two: Ints,
+    together: Ints,
+    close_together: Ints,
+    alike: Floats,
+    by_chance: Floats,
+    count: int,
+    t: Thresholds = THRESHOLDS,
 ) -> tuple[Floats, Floats, Ints, Ints]:
-    """Accounts that came to the same three or more videos within the hour of one another, and did little else,
+    """Accounts that came to the same three videos within minutes of one another, or to more within the hour, and did
+    little else,
     count together as two viewers at most.
 
     Returns the factor of the strict tier, the factor of the loose tier (which only corroborates), each account's
     cluster, and its size.
     """
-    strict = alike >= t.lockstep_jaccard
-    odd = surprise(together.astype(np.float64), t.lockstep_taste * by_chance) >= t.lockstep_evidence
+    enough = (close_together >= t.lockstep_videos) | (together >= t.lockstep_wide_videos)
+    strict = (alike >= t.lockstep_jaccard) & enough
+    evidence = surprise(together.astype(np.float64), t.lockstep_taste * by_chance)
+    odd = (evidence >= t.lockstep_evidence) & (alike >= t.lockstep_loose)
     _, sure = groups(count, one[strict], two[strict])
     cluster, size = groups(count, one[strict | odd], two[strict | odd])
     factors = [np.where(n >= t.cluster_least, np.minimum(1.0, t.cluster_viewers / n), 1.0) for n in (sure, size)]
@@ -101,8 +113,9 @@ def crowd(
     others = np.maximum(audience - members, 1.0)
     # What is usual is asked of the creators whose audience is least odd, so that those who cheat do not set it.
     order = np.lexsort((creators, members / others))
+    order = order[audience[order] >= t.crowd_audience]
     ordinary = order[: max(1, int(np.ceil(len(order) * (1.0 - t.crowd_trim))))] if len(order) else order
-    usual = members[ordinary].sum() / max(1.0, others[ordinary].sum())
+    usual = float(members[ordinary].sum() / max(1.0, float(others[ordinary].sum())))
     allowed = t.crowd_slack + t.crowd_times_usual * usual * others
     # Accounts of one creator with the same standing share what is left for them alike.
     who = np.flatnonzero(member)

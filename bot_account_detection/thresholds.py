@@ -20,6 +20,8 @@ class Thresholds:
 
     # Two-family rule.
     fired_below: float = 0.85
+    #: A device speaks against its accounts where they are twice what a large family is; below that it only shares.
+    device_fired_below: float = 0.51
     least_with_one_family: float = 0.5
 
     # Tier: what the account would cost to fake.
@@ -36,52 +38,58 @@ class Thresholds:
 
     # Capacities, in viewers.
     device_viewers: float = 3.0
+    device_acts_share: float = 0.25
     together_viewers: float = 1.5
     cluster_viewers: float = 2.0
 
     # Lockstep.
     lockstep_block_us: int = 2 * HOUR_US
     lockstep_gap_us: int = HOUR_US
+    lockstep_close_us: int = HOUR_US // 6
     lockstep_videos: int = 3
+    lockstep_wide_videos: int = 4
     lockstep_neighbours: int = 12
     lockstep_jaccard: float = 0.5
     #: How much likelier than by chance people of one taste meet on a video within the hour.
-    lockstep_taste: float = 10.0
-    lockstep_evidence: float = 12.0
+    lockstep_loose: float = 0.2
+    lockstep_taste: float = 2.0
+    lockstep_evidence: float = 8.0
     cluster_least: int = 3
 
     # Together at one device or address.
     together_block_us: int = HOUR_US
     together_accounts: int = 3
     together_times_usual: float = 4.0
-    together_videos: int = 2
-    together_share: float = 0.3
+    together_videos: int = 3
+    together_share: float = 0.15
 
     # One-shot accounts and crowds that came for one creator.
     one_shot_visits: int = 2
-    crowd_visits: int = 3
-    crowd_share: float = 0.35
+    crowd_visits: int = 2
+    crowd_share: float = 0.25
     crowd_slack: float = 10.0
     crowd_times_usual: float = 4.0
     #: The share of creators, by how odd their audience is, that is not asked what is usual.
+    #: A smaller audience tells nothing about what is usual.
+    crowd_audience: int = 20
     crowd_trim: float = 0.2
     crowd_least: float = 0.05
 
     # Concentration of one viewer on one creator.
     concentration_taste: float = 30.0
-    concentration_evidence: float = 6.0
+    concentration_evidence: float = 2.5
     concentration_share: tuple[float, float] = (0.25, 0.5)
 
     # Reciprocity between creators.
     circle_visits: int = 3
-    circle_taste: float = 30.0
+    circle_taste: float = 5.0
     circle_evidence: float = 6.0
     circle_cap: float = 0.5
 
     def parameters(self, family: str) -> dict[str, float]:
         """The named parameters of a family's SQL."""
         wanted = {
-            "lockstep": ("lockstep_block_us", "lockstep_gap_us", "lockstep_videos"),
+            "lockstep": ("lockstep_block_us", "lockstep_gap_us", "lockstep_close_us", "lockstep_videos"),
             "together": ("together_block_us", "together_accounts", "together_times_usual", "device_viewers"),
         }
         return {name: getattr(self, name) for name in wanted.get(family, ())}

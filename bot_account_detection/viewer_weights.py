@@ -86,8 +86,13 @@ def corroborated(strict: Floats, loose: Floats, factors: dict[str, Floats], t: T
     spoken = np.zeros(len(strict), bool)
     for name in INDEPENDENT:
         if name in factors:
-            spoken |= factors[name] < t.fired_below
+            spoken |= speaks(name, factors[name], t)
     return np.where(spoken, np.minimum(strict, loose), strict)
+
+
+def speaks(name: str, factor: Floats, t: Thresholds = THRESHOLDS) -> Bools:
+    """Whether a family's factor is low enough to be evidence, and not only a little less."""
+    return np.asarray(factor < (t.device_fired_below if name == "device" else t.fired_below))
 
 
 def combine(factors: dict[str, Floats], t: Thresholds = THRESHOLDS) -> Floats:
@@ -100,7 +105,7 @@ def combine(factors: dict[str, Floats], t: Thresholds = THRESHOLDS) -> Floats:
     speaking = np.zeros(len(product), np.int64)
     for name in INDEPENDENT:
         product = product * factors[name]
-        speaking += factors[name] < t.fired_below
+        speaking += speaks(name, factors[name], t)
     weight = factors["tier"] * product
     half = t.least_with_one_family
     least = half * np.minimum(1.0, factors["tier"] / half) ** 2
@@ -149,7 +154,7 @@ def _lockstep(con: duckdb.DuckDBPyConnection, ids: Ints, t: Thresholds) -> tuple
     d = _read(con, "lockstep", t)
     (one, first_known), (two, second_known) = _at(ids, d["one"]), _at(ids, d["two"])
     known = first_known & second_known
-    columns = (d[name][known] for name in ("together", "alike", "by_chance"))
+    columns = (d[name][known] for name in ("together", "close_together", "alike", "by_chance"))
     return families.lockstep(one[known], two[known], *columns, len(ids), t)
 
 

@@ -51,6 +51,7 @@ pairs as (
         least(user_id, other.user_id) as one,
         greatest(user_id, other.user_id) as two,
         count(*) as together,
+        count(*) filter (where abs(first_us - other.first_us) <= $lockstep_close_us) as close_together,
         sum(rarity)::bigint as rarity
     from lined_up
     join popular using (video_id)
@@ -62,6 +63,7 @@ select
     one,
     two,
     together,
+    close_together,
     pairs.rarity::double / (a.rarity + b.rarity - pairs.rarity) as alike,
     greatest(a.videos * p.met, b.videos * q.met)::double / (select count(*) from placed) as by_chance
 from pairs

@@ -1,7 +1,7 @@
 -- Accounts that come to the same videos from one device, or within the same hour from one address: a shared device is
 -- a family, a shared address a campus or a phone company, and neither says anything alone.
 -- In:  acts, visits. Out: one row an account: videos on which it was one of several, their share of all its
---      videos (weighed so that a hot video counts little), and the mean number of accounts that were there.
+--      videos (also weighed so that a hot video counts little; the larger one), and the mean number of accounts that were there.
 -- At an address the same video must gather far more of the people who are there than it gathers of everybody: else
 -- a phone company's customers would stand together at every hit.
 with at_address as (
@@ -57,9 +57,12 @@ together as (
     group by user_id
 ),
 life as (
-    select user_id, sum(rarity)::bigint as rarity from visits join popular using (video_id) group by user_id
+    select user_id, count(*) as videos, sum(rarity)::bigint as rarity
+    from visits
+    join popular using (video_id)
+    group by user_id
 )
-select user_id, together, together.rarity::double / life.rarity as share, accounts::double / together as accounts
+select user_id, together, greatest(together.rarity::double / life.rarity, together::double / videos) as share, accounts::double / together as accounts
 from together
 join life using (user_id)
 order by user_id;
