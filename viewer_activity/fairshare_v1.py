@@ -61,11 +61,23 @@ def report_credibility(d: Mapping[str, Floats], rule: Rule = RULE) -> tuple[Floa
 
 
 def settled(score: Floats, people: Floats, unknown: float, rule: Rule = RULE) -> Floats:
-    """What few people did is taken together with what stands where nobody did anything, without a step: one robot's
-    comment on a day without others must not set the quality of the comments.
+    """What few people did is taken together with what the platform's people do, without a step: one robot's comment
+    on a day without others must not set the quality of the comments, and nobody's silence is a fault.
     """
+    score = np.nan_to_num(score, nan=unknown)
+    total = float(people.sum())
+    mean = float((people * score).sum()) / total if total > 0 else unknown
     part = people / (people + rule.settled_people)
-    return part * np.nan_to_num(score, nan=unknown) + (1.0 - part) * unknown
+    return part * score + (1.0 - part) * mean
+
+
+def rates(d: Mapping[str, Floats], rule: Rule = RULE) -> dict[str, Floats]:
+    """Figures for the engagement component in which as many ordinary viewers as `shrinkage_viewers` are added to each
+    audience: a rate of five viewers is cut off at the target far more often by chance than a rate of five hundred.
+    """
+    total, more = float(d["viewers"].sum()), rule.shrinkage_viewers
+    added = {name: more * float(d[name].sum()) / total if total > 0 else 0.0 for name in ("likes", "comments")}
+    return {**d, "views": d["views"] + more, **{name: d[name] + usual for name, usual in added.items()}}
 
 
 def shrunk(scores: Floats, viewers: Floats, rule: Rule = RULE) -> tuple[Floats, Parts]:
@@ -108,7 +120,7 @@ def score(
     # Neither addresses nor the pace of likes are judged here.
     d["users_per_address"] = d["pace_cv"] = np.full(table.num_rows, np.nan)
     rule = RULE.components
-    ae, ae_parts = classic_v1.authentic_engagement(d, rule)
+    ae, ae_parts = classic_v1.authentic_engagement(rates(d), rule)
     cq, cq_parts = classic_v1.comment_quality(d, rule)
     cq = settled(cq, d["commenters"], rule.no_comment)
     li, li_parts = classic_v1.like_integrity(d, rule)
