@@ -23,8 +23,7 @@ def tier(age_days: Floats, kyc_level: Floats, trust: Floats, likely_bot: Bools, 
     """
     young = np.clip(age_days / t.established_days, 0.0, 1.0)
     grown = np.clip(
-        np.log(np.maximum(age_days, t.established_days) / t.established_days)
-        / np.log(t.old_days / t.established_days),
+        np.log(np.maximum(age_days, t.established_days) / t.established_days) / np.log(t.old_days / t.established_days),
         0.0,
         1.0,
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import numpy as np
@@ -118,13 +119,13 @@ def _sql(name: str, t: Thresholds) -> str:
     return text.format(neighbours=t.lockstep_neighbours) if name == "lockstep" else text
 
 
-def _read(con: duckdb.DuckDBPyConnection, name: str, t: Thresholds) -> dict[str, Floats]:
+def _read(con: duckdb.DuckDBPyConnection, name: str, t: Thresholds) -> dict[str, Any]:
     """The columns of a family's answer; unknown values are not-a-number."""
     table = con.sql(_sql(name, t), params=t.parameters(name) or None).to_arrow_table()
     return {column: table[column].to_numpy() for column in table.column_names}
 
 
-def _at(ids: Ints, users: Floats) -> tuple[Ints, Bools]:
+def _at(ids: Ints, users: Ints) -> tuple[Ints, Bools]:
     """The positions of `users` in `ids`, and which of them are there: events may name accounts that are not."""
     at = np.minimum(np.searchsorted(ids, users), max(len(ids) - 1, 0))
     return at.astype(np.int64), np.asarray(ids[at] == users) if len(ids) else np.zeros(len(users), bool)
@@ -139,28 +140,27 @@ def _device(con: duckdb.DuckDBPyConnection, ids: Ints, t: Thresholds) -> Floats:
 def _together(con: duckdb.DuckDBPyConnection, ids: Ints, t: Thresholds) -> Floats:
     d = _read(con, "together", t)
     at, known = _at(ids, d["user_id"])
-    columns = (d[name][known] for name in ("together", "share", "accounts"))
-    return families.together(at[known], *columns, len(ids), t)
+    return families.together(at[known], d["together"][known], d["share"][known], d["accounts"][known], len(ids), t)
 
 
 def _circle(con: duckdb.DuckDBPyConnection, ids: Ints, t: Thresholds) -> Floats:
     d = _read(con, "circle", t)
     at, known = _at(ids, d["one"])
-    columns = (d[name][known] for name in ("given", "returned", "all_given", "by_chance"))
-    return families.circle(at[known], *columns, len(ids), t)
+    given, returned, all_given, by_chance = (d[name][known] for name in ("given", "returned", "all_given", "by_chance"))
+    return families.circle(at[known], given, returned, all_given, by_chance, len(ids), t)
 
 
 def _lockstep(con: duckdb.DuckDBPyConnection, ids: Ints, t: Thresholds) -> tuple[Floats, Floats, Ints, Ints]:
     d = _read(con, "lockstep", t)
     (one, first_known), (two, second_known) = _at(ids, d["one"]), _at(ids, d["two"])
     known = first_known & second_known
-    columns = (d[name][known] for name in ("together", "close_together", "alike", "by_chance"))
-    return families.lockstep(one[known], two[known], *columns, len(ids), t)
+    together, close, alike, by_chance = (
+        d[name][known] for name in ("together", "close_together", "alike", "by_chance")
+    )
+    return families.lockstep(one[known], two[known], together, close, alike, by_chance, len(ids), t)
 
 
-def _loyalty(
-    con: duckdb.DuckDBPyConnection, ids: Ints, others: dict[str, Floats], t: Thresholds
-) -> dict[str, Floats]:
+def _loyalty(con: duckdb.DuckDBPyConnection, ids: Ints, others: dict[str, Floats], t: Thresholds) -> dict[str, Floats]:
     """The three families that look at where an account goes most; `others` says who is counted first."""
     d, creators = _read(con, "loyalty", t), _read(con, "audience", t)
     at, known = _at(ids, d["user_id"])

@@ -125,9 +125,7 @@ def outcome(con: duckdb.DuckDBPyConnection, world: World, policy: str) -> Outcom
     ).creators
     weights = None if scored.weights is None else scored.weights["weight"].to_numpy()
     viewers = world.users["id"].to_numpy() if scored.weights is None else scored.weights["user_id"].to_numpy()
-    return Outcome(
-        result["creator_id"].to_numpy(), result["alloc_cents"].to_numpy() / POOL_CENTS, viewers, weights
-    )
+    return Outcome(result["creator_id"].to_numpy(), result["alloc_cents"].to_numpy() / POOL_CENTS, viewers, weights)
 
 
 def prepare(con: duckdb.DuckDBPyConnection, number: int, seed: int, policies: Sequence[str]) -> Week:
@@ -140,9 +138,7 @@ def prepare(con: duckdb.DuckDBPyConnection, number: int, seed: int, policies: Se
     return Week(number, world, clean, {p: o.of(small) / yardstick.of(small) for p, o in clean.items()})
 
 
-def trials(
-    con: duckdb.DuckDBPyConnection, week: Week, name: str, seed: int, policies: Sequence[str]
-) -> list[Trial]:
+def trials(con: duckdb.DuckDBPyConnection, week: Week, name: str, seed: int, policies: Sequence[str]) -> list[Trial]:
     """One attack on one week under every policy."""
     world = draw_attack(name, week.world, week.number, seed)
     paid = {policy: outcome(con, world, policy) for policy in dict.fromkeys([YARDSTICK, *policies])}
@@ -172,7 +168,10 @@ def trials(
 
 
 def _targets(attacks: Sequence[Attack], effect: str) -> np.ndarray:
-    found = [a.targets["creator_id"].to_numpy()[a.targets["effect"].to_numpy(zero_copy_only=False) == effect] for a in attacks]
+    found = [
+        a.targets["creator_id"].to_numpy()[a.targets["effect"].to_numpy(zero_copy_only=False) == effect]
+        for a in attacks
+    ]
     return np.unique(np.concatenate(found))
 
 
@@ -246,7 +245,16 @@ def report(drawn: list[Week], done: list[Trial], policies: Sequence[str]) -> lis
             title=f"{policy}: {len(drawn)} weeks; smaller half of creators gets {np.mean(halves):.3f} of pro-rata "
             f"(least {min(halves):.3f})"
         )
-        for column in ("attack", "capture", "gain/cost", "victim least", "victim most", "others ½L1", "under ½", "stratum"):
+        for column in (
+            "attack",
+            "capture",
+            "gain/cost",
+            "victim least",
+            "victim most",
+            "others ½L1",
+            "under ½",
+            "stratum",
+        ):
             table.add_column(column)
         mine = [trial for trial in done if trial.policy == policy]
         for name in [*dict.fromkeys(trial.attack for trial in mine), "all"]:
@@ -268,7 +276,9 @@ def report(drawn: list[Week], done: list[Trial], policies: Sequence[str]) -> lis
 
 def main(
     attack: Annotated[str, typer.Option(help=f"all, {MIXED}, or some of {', '.join(ATTACKS)}")] = "all",
-    policy: Annotated[str, typer.Option(help=f"one or more of {', '.join(POLICIES)}, comma-separated")] = "fairshare_v1",
+    policy: Annotated[
+        str, typer.Option(help=f"one or more of {', '.join(POLICIES)}, comma-separated")
+    ] = "fairshare_v1",
     weeks: Annotated[int, typer.Option(min=1, help="honest weeks to draw")] = 5,
     seed: Annotated[int, typer.Option(min=0, help="the same seed draws the same weeks and attacks")] = 1,
 ) -> None:

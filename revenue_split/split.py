@@ -158,9 +158,7 @@ def viewer_weights(users: pa.Table) -> pa.Table:
     )
 
 
-def _summary(
-    job: Job, result: SplitResult, rows: dict[str, int], clock: Clock, *, weighed: bool
-) -> dict[str, Any]:
+def _summary(job: Job, result: SplitResult, rows: dict[str, int], clock: Clock, *, weighed: bool) -> dict[str, Any]:
     return {
         "policy": job.policy.name,
         "model": job.policy.model,
@@ -177,7 +175,9 @@ def _summary(
         "seconds": dict(clock.seconds),
         "engine": f"duckdb {duckdb.__version__}",
         "policy_rules": job.policy.to_json(),
-        "notes": [] if weighed else [f"{job.policy.model} has no viewer weights: every viewer's weight is 1, without reasons"],
+        "notes": []
+        if weighed
+        else [f"{job.policy.model} has no viewer weights: every viewer's weight is 1, without reasons"],
     }
 
 

@@ -96,7 +96,7 @@ def video_units(scores: pa.Table, videos: pa.Table, creators: Creators, window: 
     if policy.value_rule == "integrity":
         value[creators.likely_bot[at]] = 0
     units = _sums(group, rows.units, len(ids))
-    counted = np.bincount(group, rows.counted, len(ids))
+    counted: Floats = np.bincount(group, rows.counted, len(ids)).astype(np.float64)
     # A video without units has no weights to take a mean with; its days then count alike.
     weights = np.where(counted[group] > 0, rows.counted, 1.0)
     eis = np.bincount(group, weights * rows.eis, len(ids)) / np.bincount(group, weights, len(ids))

@@ -35,10 +35,10 @@ def scale(units: Ints, weights: Floats, evenness: float = EVENNESS) -> float:
     # full[k]: the mass of the sizes above k; rest[k]: weight times units of the sizes up to k.
     full = np.concatenate([np.cumsum(mass[::-1])[::-1][1:], [0.0]])
     rest = np.cumsum(mass * sizes)
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         found = np.where(rest > 0, (wanted - full) / rest, np.inf)
-    # The first size from the top for which nobody below it would be full yet.
-    fits = (found > 0) & (found * sizes <= 1.0)
+        # The first size from the top for which nobody below it would be full yet.
+        fits = (found > 0) & (found * sizes <= 1.0)
     return float(found[np.flatnonzero(fits)[-1]])
 
 

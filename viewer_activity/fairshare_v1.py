@@ -28,13 +28,16 @@ EVENTS = ("video_index", "counted_events", "window_events", "vouching", "viewer_
 FIGURES = ("weighted_audience", "weighted_trust", "weighted_devices")
 
 
+#: Spikes and addresses are no evidence by themselves; what they can show is in the viewers' weights. One counted
+#: viewer is an audience: a score says how good the engagement is, and the units say how much of it there is.
+COMPONENTS = replace(classic_v1.RULE, users_per_address_slope=0.0, full_audience=1)
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """What differs from the first published score."""
 
-    #: Spikes and addresses are no evidence by themselves; what they can show is in the viewers' weights. One counted
-    #: viewer is an audience: a score says how good the engagement is, and the units say how much of it there is.
-    components: classic_v1.Rule = replace(classic_v1.RULE, users_per_address_slope=0.0, full_audience=1)
+    components: classic_v1.Rule = COMPONENTS
     evenness: float = budgets.EVENNESS
     #: The counted viewers at which a score is half the video's own and half the platform's mean.
     shrinkage_viewers: float = 40.0
@@ -92,8 +95,8 @@ def shrunk(scores: Floats, viewers: Floats, rule: Rule = RULE) -> tuple[Floats, 
 
 
 def early_boost(early_viewers: Floats, rule: Rule = RULE) -> Floats:
-    """How much of the early bonus a video gets: all of it from twenty-five counted viewers in its first two hours on, and
-    in proportion below that.
+    """How much of the early bonus a video gets: all of it from twenty-five counted viewers in its first two hours on,
+    and in proportion below that.
     """
     return np.clip(early_viewers / rule.early_viewers, 0.0, 1.0)
 
@@ -170,10 +173,7 @@ def _figures(con: duckdb.DuckDBPyConnection, window: Window, as_of: datetime | N
     rule = RULE.components
     signals.set_up(con, window, as_of)
     con.execute(f"set variable early_us = {rule.early_us}")
-    con.execute(
-        f"create or replace temp table viewer_weights as select user_id, round(weight * {NANO})::bigint as weight_nano, "  # noqa: S608  a number of this module
-        "coalesce(cluster_id, user_id) as voter from weights"
-    )
+    con.execute(signals.sql("whole_weights"))
     units = {name: getattr(rule, name) for name in ("unit_view", "unit_like", "unit_comment", "unit_share")}
     parameters = {"viewer_trust": dict(viewer_trust.RULE.parameters()), "weighted_events": units}
     for name in EVENTS:

@@ -10,8 +10,15 @@ with lively as (
 eager as (
     select user_id, sum(visits)::bigint as gave from lively group by user_id
 ),
+-- What is popular is asked of those who publish nothing: a circle makes its own members popular with itself.
+ordinary as (
+    select creator_id, sum(visits)::bigint as visits
+    from visits
+    where user_id not in (select creator_id from videos)
+    group by creator_id
+),
 liked as (
-    select creator_id, sum(visits)::double / (select sum(visits) from visits) as share from visits group by creator_id
+    select creator_id, visits::double / (select sum(visits) from ordinary) as share from ordinary
 )
 select
     a.user_id as one,
@@ -19,11 +26,11 @@ select
     a.visits as given,
     b.visits as returned,
     x.gave as all_given,
-    greatest(x.gave * s.share, y.gave * t.share) as by_chance
+    greatest(x.gave * coalesce(s.share, 0), y.gave * coalesce(t.share, 0)) as by_chance
 from lively as a
 join lively as b on b.user_id = a.creator_id and b.creator_id = a.user_id
 join eager as x on x.user_id = a.user_id
 join eager as y on y.user_id = b.user_id
-join liked as s on s.creator_id = a.creator_id
-join liked as t on t.creator_id = b.creator_id
+left join liked as s on s.creator_id = a.creator_id
+left join liked as t on t.creator_id = b.creator_id
 order by one, two;
