@@ -39,7 +39,8 @@ def scale(units: Ints, weights: Floats, evenness: float = EVENNESS) -> float:
         found = np.where(rest > 0, (wanted - full) / rest, np.inf)
         # The first size from the top for which nobody below it would be full yet.
         fits = (found > 0) & (found * sizes <= 1.0)
-    return float(found[np.flatnonzero(fits)[-1]])
+    # So close to one vote each that rounding leaves no such size: then everybody is full.
+    return float(found[np.flatnonzero(fits)[-1]]) if fits.any() else 1.0 / float(sizes[0])
 
 
 def rates(units: Ints, weights: Floats, g: float) -> Floats:
