@@ -97,7 +97,7 @@ def lockstep(
 
 
 def crowd(
-    member: Bools, creator: Ints, prior: Floats, creators: Ints, audience: Ints, t: Thresholds = THRESHOLDS
+    member: Bools, creator: Ints, prior: Floats, creators: Ints, audience: Floats, t: Thresholds = THRESHOLDS
 ) -> Floats:
     """Many accounts that came for one creator alone and hardly anything else, far more than comparable creators
     have, count as the number that is usual. Every creator has such fans, and a few more are no question. Those who
@@ -109,7 +109,8 @@ def crowd(
         return factor
     at = np.searchsorted(creators, creator)
     members = np.bincount(at[member], minlength=len(creators)).astype(np.float64)
-    others = np.maximum(audience - members, 1.0)
+    standing = np.bincount(at[member], prior[member], len(creators))
+    others = np.maximum(audience - standing, 1.0)
     # What is usual is asked of the creators whose audience is least odd, so that those who cheat do not set it.
     order = np.lexsort((creators, members / others))
     order = order[audience[order] >= t.crowd_audience]

@@ -162,19 +162,23 @@ def _lockstep(con: duckdb.DuckDBPyConnection, ids: Ints, t: Thresholds) -> tuple
 
 def _loyalty(con: duckdb.DuckDBPyConnection, ids: Ints, others: dict[str, Floats], t: Thresholds) -> dict[str, Floats]:
     """The three families that look at where an account goes most; `others` says who is counted first."""
-    d, creators = _read(con, "loyalty", t), _read(con, "audience", t)
+    d = _read(con, "loyalty", t)
     at, known = _at(ids, d["user_id"])
+    standing = np.prod(list(others.values()), axis=0)
+    con.register("standing", pa.table({"user_id": ids, "nano": np.rint(standing * 1e9).astype(np.int64)}))
+    creators = _read(con, "audience", t)
+    con.unregister("standing")
     visits, everything = d["visits"].astype(np.float64), d["all_visits"].astype(np.float64)
     one_shot = everything <= t.one_shot_visits
     devoted = (visits >= t.crowd_visits) & (visits >= t.crowd_share * everything)
     concentration = families.concentration(visits, everything, d["popularity"], t)
-    standing = np.prod(list(others.values()), axis=0)[at] * concentration
+    prior = standing[at]
     # Whoever reports a creator is no part of that creator's crowd.
     hostile = d["reported"] > 0
     found = {"concentration": concentration}
     for name, member in (("one_shot", one_shot), ("crowd", devoted)):
         found[name] = families.crowd(
-            member & ~hostile, d["creator_id"], standing, creators["creator_id"], creators["audience"], t
+            member & ~hostile, d["creator_id"], prior, creators["creator_id"], creators["audience"], t
         )
     full = {name: np.ones(len(ids)) for name in found}
     for name, factor in found.items():
