@@ -23,6 +23,8 @@ class Thresholds:
     #: A device speaks against its accounts where they are twice what a large family is; below that it only shares.
     device_fired_below: float = 0.51
     least_with_one_family: float = 0.5
+    #: How steeply the floor sinks below an established account's tier.
+    young_floor_power: float = 4.0
 
     # Tier: what the account would cost to fake.
     tier_new: float = 0.04

@@ -99,8 +99,8 @@ def speaks(name: str, factor: Floats, t: Thresholds = THRESHOLDS) -> Bools:
 def combine(factors: dict[str, Floats], t: Thresholds = THRESHOLDS) -> Floats:
     """The weight of each viewer; with fewer than two families that speak, never below one half by them.
 
-    An account whose tier is under one half has no such ground to stand on: its floor sinks with the tier, without a
-    step, so that throw-away accounts are not protected by being new.
+    An account whose tier is under one half has no such ground to stand on: its floor sinks faster than the tier,
+    without a step, so that throw-away accounts are not protected by being new.
     """
     product = np.ones(len(factors["tier"]))
     speaking = np.zeros(len(product), np.int64)
@@ -109,7 +109,7 @@ def combine(factors: dict[str, Floats], t: Thresholds = THRESHOLDS) -> Floats:
         speaking += speaks(name, factors[name], t)
     weight = factors["tier"] * product
     half = t.least_with_one_family
-    least = half * np.minimum(1.0, factors["tier"] / half) ** 2
+    least = half * np.minimum(1.0, factors["tier"] / half) ** t.young_floor_power
     return np.clip(np.where(speaking >= 2, weight, np.maximum(weight, least)), 0.0, 1.0)
 
 
