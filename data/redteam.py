@@ -7,7 +7,7 @@ simulated week does not pass here. All splits are in memory; shares are taken be
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -82,9 +82,12 @@ class Week:
     smaller_half: dict[str, float]
 
 
-def draw_week(number: int, seed: int) -> World:
-    """An honest week of a size, audience and catalogue of its own."""
+def draw_week(number: int, seed: int, *, usual: bool = False) -> World:
+    """An honest week of a size, audience and catalogue of its own; if `usual`, of 30,000 people and 300 creators."""
     rng = stream(seed, f"week {number}")
+    if usual:
+        sizes = {"users": 30_000, "creator_ratio": 0.01, "max_videos": 12, "min_events": 20, "max_events": 8000}
+        return simulate(Plan(end=END, days=7, seed=int(rng.integers(0, 2**31)), **sizes))  # type: ignore[arg-type]
     plan = Plan(
         end=END,
         days=7,
@@ -98,12 +101,14 @@ def draw_week(number: int, seed: int) -> World:
     return simulate(plan)
 
 
-def draw_attack(name: str, world: World, number: int, seed: int) -> World:
-    """The world with one attack in it, of parameters drawn afresh; a mixture is two attacks of any kind at once."""
+def draw_attack(name: str, world: World, number: int, seed: int, *, usual: bool = False) -> World:
+    """The world with one attack in it, of parameters drawn afresh or of its usual ones; a mixture is two attacks of
+    any kind at once.
+    """
     rng = stream(seed, f"week {number} {name}")
     chosen = [name] if name != MIXED else [str(n) for n in rng.choice(list(ATTACKS), 2, replace=False)]
     for one in chosen:
-        world = world.reserve(run(one, world, rng, draw(one, rng)))
+        world = world.reserve(run(one, world, rng, None if usual else draw(one, rng)))
     return world.with_reserved(0)
 
 
@@ -128,9 +133,11 @@ def outcome(con: duckdb.DuckDBPyConnection, world: World, policy: str) -> Outcom
     return Outcome(result["creator_id"].to_numpy(), result["alloc_cents"].to_numpy() / POOL_CENTS, viewers, weights)
 
 
-def prepare(con: duckdb.DuckDBPyConnection, number: int, seed: int, policies: Sequence[str]) -> Week:
+def prepare(
+    con: duckdb.DuckDBPyConnection, number: int, seed: int, policies: Sequence[str], *, usual: bool = False
+) -> Week:
     """Draws a week and splits it without any attack."""
-    world = draw_week(number, seed)
+    world = draw_week(number, seed, usual=usual)
     clean = {policy: outcome(con, world, policy) for policy in dict.fromkeys([YARDSTICK, *policies])}
     yardstick = clean[YARDSTICK]
     order = np.argsort(yardstick.shares, kind="stable")
@@ -138,14 +145,22 @@ def prepare(con: duckdb.DuckDBPyConnection, number: int, seed: int, policies: Se
     return Week(number, world, clean, {p: o.of(small) / yardstick.of(small) for p, o in clean.items()})
 
 
-def trials(con: duckdb.DuckDBPyConnection, week: Week, name: str, seed: int, policies: Sequence[str]) -> list[Trial]:
+def trials(
+    con: duckdb.DuckDBPyConnection,
+    week: Week,
+    name: str,
+    seed: int,
+    policies: Sequence[str],
+    *,
+    usual: bool = False,
+) -> list[Trial]:
     """One attack on one week under every policy."""
-    world = draw_attack(name, week.world, week.number, seed)
+    world = draw_attack(name, week.world, week.number, seed, usual=usual)
     paid = {policy: outcome(con, world, policy) for policy in dict.fromkeys([YARDSTICK, *policies])}
     views = np.count_nonzero(world.events["event_type"].to_numpy(zero_copy_only=False) == "view")
     gaining, harmed = _targets(world.attacks, "gain"), _targets(world.attacks, "harm")
     cost = sum(cost_eur(attack, world) for attack in world.attacks)
-    usual = paid[YARDSTICK].of(gaining) - week.clean[YARDSTICK].of(gaining)
+    prorata = paid[YARDSTICK].of(gaining) - week.clean[YARDSTICK].of(gaining)
     found = []
     for policy in policies:
         now, before = paid[policy], week.clean[policy]
@@ -156,7 +171,7 @@ def trials(con: duckdb.DuckDBPyConnection, week: Week, name: str, seed: int, pol
                 week=week.number,
                 attack=name,
                 policy=policy,
-                capture=gain / usual if len(gaining) and usual > 1e-6 else None,
+                capture=gain / prorata if len(gaining) and prorata > 1e-6 else None,
                 gain_per_cost=gain * views * EUR_PER_VIEW / cost if len(gaining) else None,
                 victim=now.of(harmed) / before.of(harmed) - 1 if len(harmed) and not len(gaining) else None,
                 others=_half_l1(before, now, np.concatenate([gaining, harmed])),
@@ -212,6 +227,7 @@ def campaign(
     weeks: int,
     seed: int,
     policies: Sequence[str],
+    usual: bool = False,
     on_trial: Callable[[], None] = lambda: None,
 ) -> tuple[list[Week], list[Trial]]:
     """Every attack on every week. An attack that a small week has no room for is left out of that week."""
@@ -219,11 +235,11 @@ def campaign(
     drawn: list[Week] = []
     with connect() as con:
         for number in range(weeks):
-            week = prepare(con, number, seed, policies)
-            drawn.append(replace(week, world=week.world))
+            week = prepare(con, number, seed, policies, usual=usual)
+            drawn.append(week)
             for name in names:
                 try:
-                    done += trials(con, week, name, seed, policies)
+                    done += trials(con, week, name, seed, policies, usual=usual)
                 except BadInput:
                     continue
                 finally:
@@ -281,6 +297,7 @@ def main(
     ] = "fairshare_v1",
     weeks: Annotated[int, typer.Option(min=1, help="honest weeks to draw")] = 5,
     seed: Annotated[int, typer.Option(min=0, help="the same seed draws the same weeks and attacks")] = 1,
+    usual: Annotated[bool, typer.Option("--usual", help="weeks of 30,000 people, attacks of their usual size")] = False,
 ) -> None:
     """Draw honest weeks and attacks afresh and print what each policy pays the attackers.
 
@@ -291,7 +308,7 @@ def main(
     names = [*ATTACKS, MIXED] if attack == "all" else [MIXED] if attack == MIXED else attack_names(attack)
     policies = [policy_named(name.strip()).name for name in policy.split(",")]
     with progress("red team", total=weeks * len(names)) as advance:
-        drawn, done = campaign(names, weeks=weeks, seed=seed, policies=policies, on_trial=advance)
+        drawn, done = campaign(names, weeks=weeks, seed=seed, policies=policies, usual=usual, on_trial=advance)
     console = Console(width=150)
     for table in report(drawn, done, policies):
         console.print(table)
