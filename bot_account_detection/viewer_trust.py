@@ -15,6 +15,7 @@ from bot_account_detection.kyc import KycLevel
 #: One VTS point in the integer unit that is summed, so that a mean depends on no order of summation.
 POINT = 10**12
 SQL = Path(__file__).with_name("viewer_trust.sql")
+MACRO = Path(__file__).with_name("vts.sql")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class ViewerTrustRule:
     verified_bonus: tuple[float, float, float, float] = (0.0, 1.0, 3.0, 5.0)
 
     def parameters(self) -> Mapping[str, float]:
-        """The named parameters of `viewer_trust.sql`."""
+        """The numbers of `vts.sql` by their names."""
         none, contact, document, full = (self.verified_bonus[level] for level in KycLevel)
         return {
             "new_account": self.new_account,
@@ -47,6 +48,12 @@ class ViewerTrustRule:
 RULE = ViewerTrustRule()
 
 
+def macro(rule: ViewerTrustRule = RULE) -> str:
+    """The statement that makes the macro vts(…) of `vts.sql`; a macro takes no parameters from outside."""
+    # With an exponent, so that no number is taken for a decimal.
+    return MACRO.read_text(encoding="utf-8").format(**{name: f"{x:.17e}" for name, x in rule.parameters().items()})
+
+
 def viewer_trust(
     *,
     given: float | None,
@@ -55,7 +62,7 @@ def viewer_trust(
     kyc_level: int | None,
     rule: ViewerTrustRule = RULE,
 ) -> float:
-    """The VTS of one account: what `viewer_trust.sql` computes for all of them (a test holds them together)."""
+    """The VTS of one account: what `vts.sql` computes for all of them (a test holds them together)."""
     if given is not None:
         points = given
     elif age_days is not None:

@@ -14,8 +14,7 @@ from core.timewindows import Window, from_us
 from data.world import World
 from revenue_split.allocation import split_window
 from revenue_split.policy import Policy
-from viewer_activity.creators import LatestScores
-from viewer_activity.model import scorer
+from viewer_activity.model import score_window
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +76,7 @@ def _pay(
     con.register("videos", world.videos)
     con.register("events", events)
     seen = Window(min(from_us(world.start_us), window.start), window.end)
-    scores = scorer(policy.model)(con, seen, latest=LatestScores.of_videos(world.videos))
+    scores = score_window(con, policy.model, window, seen=seen, videos=world.videos).days
     return split_window(
         policy=policy,
         window=window,

@@ -16,7 +16,7 @@ from ui import cards, figures
 from ui.formats import Formats
 from ui.theme import palette
 from viewer_activity.classic_v1 import NAME, RULE
-from viewer_activity.model import MODELS
+from viewer_activity.model import DAILY
 from viewer_activity.score import DayDone, score_days
 
 #: One press scores at most this many days: longer stretches belong to `./run score`, which goes on after a restart.
@@ -33,7 +33,7 @@ def compute_panel(me: Visitor) -> None:
         left, middle, right = st.columns(3)
         first = left.date_input("First day (UTC)", value=yesterday, max_value=yesterday, key="score_first")
         last = middle.date_input("Last day (UTC)", value=yesterday, max_value=yesterday, key="score_last")
-        model = right.selectbox("Model", sorted(MODELS), index=sorted(MODELS).index(NAME), key="score_model")
+        model = right.selectbox("Model", DAILY, index=DAILY.index(NAME), key="score_model")
         again = st.checkbox("Also days that are scored already", key="score_again")
         pressed = st.form_submit_button("Score these days", type="primary", key="score_submit")
     if pressed:

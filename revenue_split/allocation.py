@@ -152,8 +152,7 @@ def _video_table(
             "video_id": units.video_ids,
             "creator_id": units.creator_ids,
             "eng_units": units.eng_units,
-            # No viewer has a weight in this model: every unit counts.
-            "counted_units": units.eng_units.astype(np.float64),
+            "counted_units": units.counted_units,
             "eis_avg": units.eis_avg,
             "vu": value / MICRO,
             "share_pct": share,

@@ -102,7 +102,9 @@ class Policy:
 CLASSIC_V1 = Policy(name="classic_v1")
 #: A plain split by units: the yardstick that every other rule is measured against.
 PRORATA = replace(CLASSIC_V1, name="prorata", value_rule="units", streak_bp=0, quality_limit_bp=0)
-POLICIES = {policy.name: policy for policy in (CLASSIC_V1, PRORATA)}
+#: Counted events of weighed viewers; what it must still reach stands in docs/redteam.md, so it is no default yet.
+FAIRSHARE_V1 = replace(CLASSIC_V1, name="fairshare_v1", model="fairshare_v1")
+POLICIES = {policy.name: policy for policy in (CLASSIC_V1, FAIRSHARE_V1, PRORATA)}
 
 
 def policy_named(name: str) -> Policy:

@@ -26,8 +26,7 @@ from core.timewindows import Window, from_us, parse_utc, to_us
 from revenue_split.allocation import SplitResult, split_window
 from revenue_split.outputs import SUMMARY, check_folder, write_folder
 from revenue_split.policy import POLICIES, Policy, policy_named
-from viewer_activity.creators import LatestScores
-from viewer_activity.model import scorer
+from viewer_activity.model import score_window
 from viewer_activity.signals import DAY_US
 
 RESULTS = ("viewer_weights", "video_aggregates", "video_rev_shares", "creator_payouts")
@@ -75,13 +74,16 @@ def split_files(con: duckdb.DuckDBPyConnection, job: Job) -> dict[str, Any]:
     with clock.stage("read"):
         users, videos, rows, first = _read(con, job)
     with clock.stage("score"):
-        scores = scorer(job.policy.model)(
+        scored = score_window(
             con,
-            _with_history(job.window, first),
-            latest=LatestScores.of_videos(videos),
+            job.policy.model,
+            job.window,
+            seen=_with_history(job.window, first),
+            videos=videos,
             as_of=job.as_of,
             with_quiet=True,
         )
+        scores = scored.days
     with clock.stage("split"):
         result = split_window(
             policy=job.policy,
@@ -97,13 +99,13 @@ def split_files(con: duckdb.DuckDBPyConnection, job: Job) -> dict[str, Any]:
         inside = scores.slice(int(history))
     with clock.stage("write"):
         tables = {
-            "viewer_weights": viewer_weights(users),
+            "viewer_weights": viewer_weights(users) if scored.weights is None else scored.weights,
             "video_aggregates": inside,
             "video_rev_shares": result.videos,
             "creator_payouts": result.creators,
         }
         # The stage that writes the summary can not tell its own end: it is left out of the file.
-        summary = _summary(job, result, rows, clock)
+        summary = _summary(job, result, rows, clock, weighed=scored.weights is not None)
         write_folder(job.out, tables, summary)
     return summary | {"seconds": clock.seconds}
 
@@ -164,7 +166,7 @@ def viewer_weights(users: pa.Table) -> pa.Table:
     )
 
 
-def _summary(job: Job, result: SplitResult, rows: dict[str, int], clock: Clock) -> dict[str, Any]:
+def _summary(job: Job, result: SplitResult, rows: dict[str, int], clock: Clock, *, weighed: bool) -> dict[str, Any]:
     return {
         "policy": job.policy.name,
         "model": job.policy.model,
@@ -181,7 +183,9 @@ def _summary(job: Job, result: SplitResult, rows: dict[str, int], clock: Clock) 
         "seconds": dict(clock.seconds),
         "engine": f"duckdb {duckdb.__version__}",
         "policy_rules": job.policy.to_json(),
-        "notes": [f"{job.policy.model} has no viewer weights: every viewer's weight is 1, without reasons"],
+        "notes": []
+        if weighed
+        else [f"{job.policy.model} has no viewer weights: every viewer's weight is 1, without reasons"],
     }
 
 

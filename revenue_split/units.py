@@ -66,6 +66,7 @@ class VideoUnits:
     video_ids: Ints
     creator_ids: Ints
     eng_units: Ints
+    counted_units: Floats
     eis_avg: Floats
     vu_micro: Ints
 
@@ -75,7 +76,10 @@ class _Rows:
     video_ids: Ints
     eis: Floats
     units: Ints
-    early: npt.NDArray[np.bool_]
+    #: What is paid for: the units themselves where the model has no weights.
+    counted: Floats
+    #: 0 to 1: how much of the early bonus.
+    early: Floats
 
 
 def video_units(scores: pa.Table, videos: pa.Table, creators: Creators, window: Window, policy: Policy) -> VideoUnits:
@@ -92,10 +96,11 @@ def video_units(scores: pa.Table, videos: pa.Table, creators: Creators, window: 
     if policy.value_rule == "integrity":
         value[creators.likely_bot[at]] = 0
     units = _sums(group, rows.units, len(ids))
+    counted: Floats = np.bincount(group, rows.counted, len(ids)).astype(np.float64)
     # A video without units has no weights to take a mean with; its days then count alike.
-    weights = np.where(units[group] > 0, rows.units, 1).astype(np.float64)
+    weights = np.where(counted[group] > 0, rows.counted, 1.0)
     eis = np.bincount(group, weights * rows.eis, len(ids)) / np.bincount(group, weights, len(ids))
-    return VideoUnits(ids, owners, units, eis, value)
+    return VideoUnits(ids, owners, units, counted, eis, value)
 
 
 def mean_eis(scores: pa.Table, window: Window) -> Fraction | None:
@@ -122,10 +127,10 @@ def streak_means_micro(
     mine = np.isin(owners, creator_ids)
     place = np.searchsorted(creator_ids, owners[mine])
     # Rows are ordered by video and day and bincount adds in order: the same rows give the same bits.
-    units = rows.units[mine].astype(np.float64)
+    units = rows.counted[mine]
     weight = np.bincount(place, units, len(creator_ids))
     total = np.bincount(place, units * rows.eis[mine], len(creator_ids))
-    return _micro(total / np.maximum(weight, 1.0)), weight > 0
+    return _micro(total / np.where(weight > 0, weight, 1.0)), weight > 0
 
 
 def _day_value_micro(rows: _Rows, trust: Floats, policy: Policy) -> Ints:
@@ -134,8 +139,8 @@ def _day_value_micro(rows: _Rows, trust: Floats, policy: Policy) -> Ints:
     if policy.value_rule == "units":
         return rows.units * MICRO
     quality = (rows.eis / 100.0) ** policy.gamma
-    early = np.where(rows.early, 1.0 + policy.early_boost_bp / BASIS_POINTS, 1.0)
-    return _micro(rows.units * quality * early * trust)
+    early = 1.0 + rows.early * (policy.early_boost_bp / BASIS_POINTS)
+    return _micro(rows.counted * quality * early * trust)
 
 
 def _rows_inside(scores: pa.Table, window: Window, *, whole: bool = True) -> _Rows:
@@ -152,11 +157,14 @@ def _rows_inside(scores: pa.Table, window: Window, *, whole: bool = True) -> _Ro
     twice = (np.diff(ids[order]) == 0) & (np.diff(starts[order]) == 0)
     if twice.any():
         raise BadInput(f"video {ids[order][1:][twice][0]} is scored twice for one day", column="video_id")
+    weighed = "counted_units" in scores.column_names
+    units = scores["eng_units"].to_numpy().astype(np.int64)[order]
     return _Rows(
         video_ids=ids[order],
         eis=scores["eis"].to_numpy()[order],
-        units=scores["eng_units"].to_numpy().astype(np.int64)[order],
-        early=scores["early_boost"].to_numpy(zero_copy_only=False).astype(bool)[order],
+        units=units,
+        counted=scores["counted_units"].to_numpy()[order] if weighed else units.astype(np.float64),
+        early=scores["early_boost"].to_numpy(zero_copy_only=False).astype(np.float64)[order],
     )
 
 

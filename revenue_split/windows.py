@@ -26,6 +26,7 @@ from revenue_split.errors import DaysNotScored, KeyReused
 from revenue_split.policy import POLICIES, Policy, PoolInputs, policy_named, pool_cents
 from revenue_split.report import closed_lines, preview_lines
 from revenue_split.units import mean_eis
+from viewer_activity.model import scorer
 
 if TYPE_CHECKING:
     from supabase import Client  # noqa: TID251  the type alone; the client comes from supabase_conn
@@ -91,6 +92,7 @@ def preview(
     missing, ConfigError or StackError when the database can not be reached.
     """
     _check(window, inputs, currency, kind)
+    scorer(policy.model)  # refuses a model whose scores the database does not keep
     policy = policy if use_caps else replace(policy, kyc_caps_cents=NO_CAPS)
     data = gateway.read_window(
         settings,

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 import duckdb
 import pyarrow as pa
 
+from bot_account_detection.viewer_weights import weigh
 from core.errors import BadInput
 from core.timewindows import Window
-from viewer_activity import classic_v1
+from viewer_activity import classic_v1, fairshare_v1
 from viewer_activity.creators import LatestScores
 
 
@@ -28,11 +30,67 @@ class Scorer(Protocol):
     ) -> pa.Table: ...
 
 
-MODELS: dict[str, Scorer] = {classic_v1.NAME: classic_v1.score}
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A rule. `weighs`: it needs the weights of the window's viewers, and shares their budgets over the whole of it;
+    a rule that does not scores each day from that day and the days before.
+    """
+
+    score: Scorer
+    weighs: bool
+
+
+@dataclass(frozen=True, slots=True)
+class WindowScores:
+    """The days' scores as `Scorer` gives them, and the viewers' weights where the rule has any."""
+
+    days: pa.Table
+    weights: pa.Table | None
+
+
+MODELS: dict[str, Model] = {
+    classic_v1.NAME: Model(classic_v1.score, weighs=False),
+    fairshare_v1.NAME: Model(fairshare_v1.score, weighs=True),
+}
+#: The rules that can score one day after the other into the database.
+DAILY = tuple(sorted(name for name, model in MODELS.items() if not model.weighs))
 
 
 def scorer(name: str) -> Scorer:
-    """The scoring rule called `name`. Raises BadInput with the names that there are."""
+    """The scoring rule called `name`, for one day after the other. Raises BadInput with the names that there are."""
+    model = _named(name)
+    if model.weighs:
+        raise BadInput(f"{name} works on files alone so far: ./run split --policy {name}; here there is {_list(DAILY)}")
+    return model.score
+
+
+def score_window(
+    con: duckdb.DuckDBPyConnection,
+    name: str,
+    window: Window,
+    *,
+    seen: Window,
+    videos: pa.Table,
+    as_of: datetime | None = None,
+    with_quiet: bool = False,
+) -> WindowScores:
+    """Scores `window` from the relations `users`, `videos` and `events` in `con`; `seen` reaches back to the first
+    event. Raises BadInput for a rule that is not known.
+    """
+    model = _named(name)
+    latest = LatestScores.of_videos(videos)
+    if not model.weighs:
+        return WindowScores(model.score(con, seen, latest=latest, as_of=as_of, with_quiet=with_quiet), None)
+    weights = weigh(con, window, as_of=as_of)
+    con.register("weights", weights.select(["user_id", "weight", "cluster_id"]))
+    return WindowScores(model.score(con, window, latest=latest, as_of=as_of, with_quiet=with_quiet), weights)
+
+
+def _named(name: str) -> Model:
     if name not in MODELS:
-        raise BadInput(f"there is no scoring model {name!r}; there is {', '.join(sorted(MODELS))}")
+        raise BadInput(f"there is no scoring model {name!r}; there is {_list(tuple(sorted(MODELS)))}")
     return MODELS[name]
+
+
+def _list(names: tuple[str, ...]) -> str:
+    return ", ".join(names)

@@ -46,11 +46,9 @@ def video_days(
     `with_quiet` lists videos without any event once, on the last day. The number of statements depends neither
     on the number of videos nor on the number of days.
     """
-    days = _days(window, as_of)
-    _set_up(con, window, days)
+    days = set_up(con, window, as_of)
     parameters: dict[str, Mapping[str, Any]] = {
         "placed": {"early_us": early_us},
-        "viewer_trust": viewer_trust.RULE.parameters(),
     }
     for table in TABLES:
         con.execute(sql(table), parameters.get(table))
@@ -117,8 +115,9 @@ def _days(window: Window, as_of: datetime | None) -> dict[str, np.ndarray]:
     }
 
 
-def _set_up(con: duckdb.DuckDBPyConnection, window: Window, days: Mapping[str, np.ndarray]) -> None:
-    """The variables, the macro kind(event_type) and the relation window_days."""
+def set_up(con: duckdb.DuckDBPyConnection, window: Window, as_of: datetime | None) -> dict[str, np.ndarray]:
+    """Makes the variables, the macros kind(event_type) and vts(…) and the relation window_days; returns its columns."""
+    days = _days(window, as_of)
     con.register("window_days", pa.table(dict(days)))
     # Numbers for the types, in a way that looks at the words of a file once and not at every row.
     kinds = ", ".join(f"'{kind}'" for kind in EVENT_TYPES)
@@ -128,3 +127,5 @@ def _set_up(con: duckdb.DuckDBPyConnection, window: Window, days: Mapping[str, n
     con.execute(f"set variable first_midnight_us = {window.start_us // DAY_US * DAY_US}")
     # At least 1, for it divides.
     con.execute("set variable videos = (select greatest(1, count(*)) from videos)")
+    con.execute(viewer_trust.macro())
+    return days

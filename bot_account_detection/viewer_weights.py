@@ -1,0 +1,194 @@
+"""How much each viewer counts in a window, and why: the families joined under the two-family rule.
+
+Accounts that act as one are paid as one. The weight is the tier times the factors of the families; it falls below
+one half only where two independent families speak, or where the tier alone is there already.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+
+from bot_account_detection import families
+from bot_account_detection.families import Bools, Floats, Ints
+from bot_account_detection.thresholds import THRESHOLDS, Thresholds
+from core.timewindows import Window, to_us
+
+FOLDER = Path(__file__).with_name("signals")
+#: The families that can speak for each other; the tier is none of them.
+INDEPENDENT = ("device", "together", "lockstep", "one_shot", "crowd", "concentration", "circle")
+FAMILIES = ("tier", *INDEPENDENT)
+#: Each family's code on a viewer who counts less by it.
+REASONS = {
+    "tier": "new_account",
+    "device": "shared_device",
+    "together": "together_at_one_place",
+    "lockstep": "moves_in_lockstep",
+    "one_shot": "one_shot_crowd",
+    "crowd": "crowd_for_one_creator",
+    "concentration": "one_creator_only",
+    "circle": "mutual_circle",
+}
+
+
+def weigh(
+    con: duckdb.DuckDBPyConnection,
+    window: Window,
+    *,
+    as_of: datetime | None = None,
+    thresholds: Thresholds = THRESHOLDS,
+) -> pa.Table:
+    """One row a user, ordered by id: weight, a factor a family, cluster_id (null outside of any), reason codes.
+
+    `con` holds the relations `users`, `videos` and `events` (columns of core.tables). Events from the window's end
+    on are not looked at, those of the weeks before it are history. Ages are taken at `as_of`, by default at the
+    window's end.
+    """
+    t = thresholds
+    con.execute(f"set variable since_us = {max(0, window.start_us - t.lookback_us)}")
+    con.execute(f"set variable until_us = {window.end_us}")
+    con.execute(f"set variable as_of_us = {to_us(as_of) if as_of else window.end_us}")
+    for relation in ("acts", "visits"):
+        con.execute(_sql(relation, t))
+    people = _read(con, "accounts", t)
+    ids = people["user_id"].astype(np.int64)
+    factors = {
+        "tier": families.tier(
+            people["age_days"], people["kyc_level"], people["viewer_trust_score"], people["likely_bot"].astype(bool), t
+        ),
+        "device": _device(con, ids, t),
+        "together": _together(con, ids, t),
+        "circle": _circle(con, ids, t),
+    }
+    strict, loose, cluster, size = _lockstep(con, ids, t)
+    factors |= _loyalty(con, ids, factors | {"lockstep": strict}, t)
+    factors["lockstep"] = corroborated(strict, loose, factors, t)
+    weight = combine(factors, t)
+    in_cluster = size >= t.cluster_least
+    names = ids[cluster] if len(ids) else ids
+    return pa.table(
+        {
+            "user_id": ids,
+            "weight": weight,
+            **{name: factors[name] for name in FAMILIES},
+            "cluster_id": pa.array(names, mask=~in_cluster),
+            "reasons": _reasons(factors),
+        }
+    )
+
+
+def corroborated(strict: Floats, loose: Floats, factors: dict[str, Floats], t: Thresholds = THRESHOLDS) -> Floats:
+    """The lockstep factor: the loose tier counts only where another family speaks already."""
+    spoken = np.zeros(len(strict), bool)
+    for name in INDEPENDENT:
+        if name in factors:
+            spoken |= speaks(name, factors[name], t)
+    return np.where(spoken, np.minimum(strict, loose), strict)
+
+
+def speaks(name: str, factor: Floats, t: Thresholds = THRESHOLDS) -> Bools:
+    """Whether a family's factor is low enough to be evidence, and not only a little less."""
+    return np.asarray(factor < (t.device_fired_below if name == "device" else t.fired_below))
+
+
+def combine(factors: dict[str, Floats], t: Thresholds = THRESHOLDS) -> Floats:
+    """The weight of each viewer; with fewer than two families that speak, never below one half by them.
+
+    An account whose tier is under one half has no such ground to stand on: its floor sinks faster than the tier,
+    without a step, so that throw-away accounts are not protected by being new.
+    """
+    product = np.ones(len(factors["tier"]))
+    speaking = np.zeros(len(product), np.int64)
+    for name in INDEPENDENT:
+        product = product * factors[name]
+        speaking += speaks(name, factors[name], t)
+    weight = factors["tier"] * product
+    half = t.least_with_one_family
+    least = half * np.minimum(1.0, factors["tier"] / half) ** t.young_floor_power
+    return np.clip(np.where(speaking >= 2, weight, np.maximum(weight, least)), 0.0, 1.0)
+
+
+def _sql(name: str, t: Thresholds) -> str:
+    text = (FOLDER / f"{name}.sql").read_text(encoding="utf-8")
+    # The frame of a window function takes no parameter.
+    return text.format(neighbours=t.lockstep_neighbours) if name == "lockstep" else text
+
+
+def _read(con: duckdb.DuckDBPyConnection, name: str, t: Thresholds) -> dict[str, Any]:
+    """The columns of a family's answer; unknown values are not-a-number."""
+    table = con.sql(_sql(name, t), params=t.parameters(name) or None).to_arrow_table()
+    return {column: table[column].to_numpy() for column in table.column_names}
+
+
+def _at(ids: Ints, users: Ints) -> tuple[Ints, Bools]:
+    """The positions of `users` in `ids`, and which of them are there: events may name accounts that are not."""
+    at = np.minimum(np.searchsorted(ids, users), max(len(ids) - 1, 0))
+    return at.astype(np.int64), np.asarray(ids[at] == users) if len(ids) else np.zeros(len(users), bool)
+
+
+def _device(con: duckdb.DuckDBPyConnection, ids: Ints, t: Thresholds) -> Floats:
+    d = _read(con, "device", t)
+    at, known = _at(ids, d["user_id"])
+    return families.device(at[known], d["accounts"][known], d["acts"][known], len(ids), t)
+
+
+def _together(con: duckdb.DuckDBPyConnection, ids: Ints, t: Thresholds) -> Floats:
+    d = _read(con, "together", t)
+    at, known = _at(ids, d["user_id"])
+    return families.together(at[known], d["together"][known], d["share"][known], d["accounts"][known], len(ids), t)
+
+
+def _circle(con: duckdb.DuckDBPyConnection, ids: Ints, t: Thresholds) -> Floats:
+    d = _read(con, "circle", t)
+    at, known = _at(ids, d["one"])
+    given, returned, all_given, by_chance = (d[name][known] for name in ("given", "returned", "all_given", "by_chance"))
+    return families.circle(at[known], given, returned, all_given, by_chance, len(ids), t)
+
+
+def _lockstep(con: duckdb.DuckDBPyConnection, ids: Ints, t: Thresholds) -> tuple[Floats, Floats, Ints, Ints]:
+    d = _read(con, "lockstep", t)
+    (one, first_known), (two, second_known) = _at(ids, d["one"]), _at(ids, d["two"])
+    known = first_known & second_known
+    together, close, alike, by_chance = (
+        d[name][known] for name in ("together", "close_together", "alike", "by_chance")
+    )
+    return families.lockstep(one[known], two[known], together, close, alike, by_chance, len(ids), t)
+
+
+def _loyalty(con: duckdb.DuckDBPyConnection, ids: Ints, others: dict[str, Floats], t: Thresholds) -> dict[str, Floats]:
+    """The three families that look at where an account goes most; `others` says who is counted first."""
+    d = _read(con, "loyalty", t)
+    at, known = _at(ids, d["user_id"])
+    standing = np.prod(list(others.values()), axis=0)
+    con.register("standing", pa.table({"user_id": ids, "nano": np.rint(standing * 1e9).astype(np.int64)}))
+    creators = _read(con, "audience", t)
+    con.unregister("standing")
+    visits, everything = d["visits"].astype(np.float64), d["all_visits"].astype(np.float64)
+    one_shot = everything <= t.one_shot_visits
+    devoted = (visits >= t.crowd_visits) & (visits >= t.crowd_share * everything)
+    concentration = families.concentration(visits, everything, d["popularity"], t)
+    prior = standing[at]
+    # Whoever reports a creator is no part of that creator's crowd.
+    hostile = d["reported"] > 0
+    found = {"concentration": concentration}
+    for name, member in (("one_shot", one_shot), ("crowd", devoted)):
+        found[name] = families.crowd(
+            member & ~hostile, d["creator_id"], prior, creators["creator_id"], creators["audience"], t
+        )
+    full = {name: np.ones(len(ids)) for name in found}
+    for name, factor in found.items():
+        full[name][at[known]] = factor[known]
+    return full
+
+
+def _reasons(factors: dict[str, Floats]) -> pa.ListArray:
+    """The codes of the families by which a viewer counts less, in the order of FAMILIES."""
+    said = np.column_stack([factors[name] < 1.0 for name in FAMILIES])
+    offsets = np.concatenate([[0], np.cumsum(said.sum(axis=1))]).astype(np.int32)
+    codes = np.array([REASONS[name] for name in FAMILIES], dtype=object)[np.nonzero(said)[1]]
+    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(codes, pa.string()))

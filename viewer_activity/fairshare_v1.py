@@ -1,0 +1,194 @@
+"""Accounts that act as one are paid as one: EIS and counted units from weighed viewers.
+
+The four components and their weights are those of the first published score; every count, number of people and mean
+is taken with the viewers' weights, so an account of weight 0 can neither raise nor lower a score. What a viewer
+gives is limited by a budget (`budgets`). All arrays have one entry a video and day.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+
+from bot_account_detection import viewer_trust
+from core.timewindows import Window
+from viewer_activity import budgets, classic_v1, signals
+from viewer_activity.classic_v1 import Parts
+from viewer_activity.creators import Floats, LatestScores
+
+NAME = "fairshare_v1"
+NANO, PICO = 10**9, 10**12
+#: In the order of their needs.
+EVENTS = ("video_index", "counted_events", "weighted_events")
+FIGURES = ("weighted_audience", "weighted_trust", "weighted_devices")
+
+
+#: Spikes and addresses are no evidence by themselves; what they can show is in the viewers' weights. One counted
+#: viewer is an audience: a score says how good the engagement is, and the units say how much of it there is.
+COMPONENTS = replace(classic_v1.RULE, users_per_address_slope=0.0, full_audience=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What differs from the first published score."""
+
+    components: classic_v1.Rule = COMPONENTS
+    evenness: float = budgets.EVENNESS
+    #: The counted viewers at which a score is half the video's own and half the platform's mean.
+    shrinkage_viewers: float = 40.0
+    #: The most that reports move EIS, in points, until a person has decided. They open a review; a crowd that
+    #: reports must not be worth more than a hundredth of a rival's pay.
+    report_points: float = 0.2
+    report_votes_half: float = 4.0
+    #: The counted people at which the quality of comments and likes is half judged and half unknown.
+    settled_people: float = 3.0
+    early_viewers: float = 25.0
+
+
+RULE = Rule()
+
+
+def report_credibility(d: Mapping[str, Floats], rule: Rule = RULE) -> tuple[Floats, Parts]:
+    """How many independent viewers reported the video? All reports of accounts that act as one are one vote, each
+    vote takes less than the one before, and until a person has looked they move the score very little.
+    """
+    points = rule.report_points * d["report_votes"] / (d["report_votes"] + rule.report_votes_half)
+    weight = rule.components.weights[3]
+    parts = {"report_count": d["raw_reports"], "report_votes": d["report_votes"], "report_points": points}
+    return classic_v1.clamp_score(rule.components.no_report - points / weight), parts
+
+
+def settled(score: Floats, people: Floats, unknown: float, rule: Rule = RULE) -> Floats:
+    """What few people did is taken together with what the platform's people do, without a step: one robot's comment
+    on a day without others must not set the quality of the comments, and nobody's silence is a fault.
+    """
+    score = np.nan_to_num(score, nan=unknown)
+    total = float(people.sum())
+    mean = float((people * score).sum()) / total if total > 0 else unknown
+    part = people / (people + rule.settled_people)
+    return part * score + (1.0 - part) * mean
+
+
+def rates(d: Mapping[str, Floats], rule: Rule = RULE) -> dict[str, Floats]:
+    """Figures for the engagement component in which as many ordinary viewers as `shrinkage_viewers` are added to each
+    audience: a rate of five viewers is cut off at the target far more often by chance than a rate of five hundred.
+    """
+    total, more = float(d["viewers"].sum()), rule.shrinkage_viewers
+    added = {name: more * float(d[name].sum()) / total if total > 0 else 0.0 for name in ("likes", "comments")}
+    return {**d, "views": d["views"] + more, **{name: d[name] + usual for name, usual in added.items()}}
+
+
+def shrunk(scores: Floats, viewers: Floats, rule: Rule = RULE) -> tuple[Floats, Parts]:
+    """A score of few viewers says little, so it is taken together with the platform's mean: half and half at forty
+    counted viewers. A small creator is neither punished nor rewarded for being small.
+    """
+    total = float(np.sum(viewers))
+    mean = float(np.sum(viewers * scores)) / total if total > 0 else classic_v1.RULE.no_like
+    own = viewers / (viewers + rule.shrinkage_viewers)
+    parts = {"eis_before": scores, "own_part": own, "platform_mean": np.full(len(scores), mean)}
+    return own * scores + (1.0 - own) * mean, parts
+
+
+def early_boost(early_viewers: Floats, rule: Rule = RULE) -> Floats:
+    """How much of the early bonus a video gets: all of it from twenty-five counted viewers in its first two hours on,
+    and in proportion below that.
+    """
+    return np.clip(early_viewers / rule.early_viewers, 0.0, 1.0)
+
+
+def score(
+    con: duckdb.DuckDBPyConnection,
+    window: Window,
+    *,
+    latest: LatestScores,
+    as_of: datetime | None = None,
+    with_quiet: bool = False,
+) -> pa.Table:
+    """Scores each day of `window`, budgets over the whole of it: the columns of `classic_v1.score` and
+    `counted_units`.
+
+    `con` holds `users`, `videos`, `events` and `weights` (user_id, weight, cluster_id). A creator's past is no part
+    of this score, so `latest` is brought up to date and not read. Ordered by day and video.
+    """
+    table = _figures(con, window, as_of, with_quiet)
+    d = {name: table[name].to_numpy() for name in table.column_names}
+    for name in ("like_vts", "comment_vts"):
+        d[name] = d[name] / viewer_trust.POINT
+    d["age_h"] = (d["as_of_us"] - d["created_us"].astype(np.float64)) / 3600e6
+    # Neither addresses nor the pace of likes are judged here.
+    d["users_per_address"] = d["pace_cv"] = np.full(table.num_rows, np.nan)
+    rule = RULE.components
+    ae, ae_parts = classic_v1.authentic_engagement(rates(d), rule)
+    cq, cq_parts = classic_v1.comment_quality(d, rule)
+    cq = settled(cq, d["commenters"], rule.no_comment)
+    li, li_parts = classic_v1.like_integrity(d, rule)
+    li = settled(li, d["likes"], rule.no_like)
+    rc, rc_parts = report_credibility(d)
+    w_ae, w_cq, w_li, w_rc = rule.weights
+    # Reports are left out of what is shrunk: a platform's mean must not move with one video's reports.
+    before = w_ae * ae + w_cq * cq + w_li * li + w_rc * rule.no_report
+    level, shrink_parts = shrunk(before, d["viewers"])
+    eis = classic_v1.clamp_score(level - rc_parts["report_points"])
+    _bring_up(latest, d, eis)
+    parts = {"position": np.arange(len(eis)), **ae_parts, **cq_parts, **li_parts, **rc_parts, **shrink_parts}
+    parts |= {
+        "raw_viewers": d["raw_viewers"],
+        "counted_viewers": d["viewers"],
+        "early_viewers": d["early_viewers"],
+    }
+    counts = {name: d[f"raw_{name}"] for name in classic_v1.COUNTS}
+    units = classic_v1.units(counts)
+    time = pa.timestamp("us", "UTC")
+    con.register("parts", pa.table({name: pa.array(values, from_pandas=True) for name, values in parts.items()}))
+    features = con.sql(signals.sql("fairshare_features")).to_arrow_table()["features"]
+    con.unregister("parts")
+    return pa.table(
+        {
+            "video_id": d["video_id"],
+            "window_start": pa.array(d["start_us"], pa.int64()).cast(time),
+            "window_end": pa.array(d["end_us"], pa.int64()).cast(time),
+            "model": pa.array([NAME] * len(eis), pa.string()),
+            "eis": eis,
+            "authentic_engagement": ae,
+            "comment_quality": cq,
+            "like_integrity": li,
+            "report_credibility": rc,
+            "counted_share": pa.array(np.minimum(1.0, d["weighted_units"] / np.maximum(units, 1)), mask=units == 0),
+            **counts,
+            "active_viewers": np.maximum(1, d["raw_viewers"]),
+            "eng_units": units,
+            "counted_units": d["budget"],
+            "early_boost": early_boost(d["early_viewers"]),
+            "features": features,
+        }
+    )
+
+
+def _figures(con: duckdb.DuckDBPyConnection, window: Window, as_of: datetime | None, with_quiet: bool) -> pa.Table:
+    rule = RULE.components
+    signals.set_up(con, window, as_of)
+    con.execute(f"set variable early_us = {rule.early_us}")
+    con.execute(signals.sql("whole_weights"))
+    units = {name: getattr(rule, name) for name in ("unit_view", "unit_like", "unit_comment", "unit_share")}
+    parameters = {"weighted_events": units}
+    for name in EVENTS:
+        con.execute(signals.sql(name), parameters.get(name))
+    people = con.sql(signals.sql("viewer_units")).to_arrow_table()
+    size, weight = people["units"].to_numpy(), people["weight_nano"].to_numpy() / NANO
+    rates = budgets.rates(size, weight, budgets.scale(size, weight, RULE.evenness))
+    pico = pa.array(np.rint(rates * PICO).astype(np.int64))
+    con.register("viewer_rates", pa.table({"user_id": people["user_id"], "rate_pico": pico}))
+    for name in FIGURES:
+        con.execute(signals.sql(name))
+    return con.sql(signals.sql("weighted_days"), params={"with_quiet": with_quiet}).to_arrow_table()
+
+
+def _bring_up(latest: LatestScores, d: Mapping[str, np.ndarray], eis: Floats) -> None:
+    """Each video's score of its last day with events; rows come day by day, so the last one stays."""
+    happened = np.sum([d[f"raw_{name}"] for name in classic_v1.COUNTS], axis=0) > 0
+    latest.update(d["video_id"][happened], eis[happened], d["end_us"][happened])
