@@ -18,13 +18,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import typer
 
-from core.engine import DEFAULT_MEMORY_LIMIT, connect
+from core.engine import DEFAULT_MEMORY_LIMIT, connect, engine_refusals
 from core.errors import BadInput
-from core.tables import EVENTS, USERS, VIDEOS, check_references, read_table, scan_table
+from core.limits import MOST_THREADS
+from core.tables import EVENTS, USERS, VIDEOS, check_references, read_table, refuse_bad_text, scan_table
 from core.timewindows import Window, from_us, parse_utc, to_us
 from revenue_split.allocation import SplitResult, split_window
 from revenue_split.outputs import SUMMARY, check_folder, write_folder
-from revenue_split.policy import POLICIES, Policy, policy_named
+from revenue_split.policy import MOST_CENTS, POLICIES, Policy, policy_named
 from viewer_activity.creators import LatestScores
 from viewer_activity.model import scorer
 from viewer_activity.signals import DAY_US
@@ -69,18 +70,14 @@ def split_files(con: duckdb.DuckDBPyConnection, job: Job) -> dict[str, Any]:
     """
     if job.pool_cents < 0:
         raise BadInput(f"--pool-cents can not be negative, got {job.pool_cents}")
+    if job.pool_cents > MOST_CENTS:
+        raise BadInput(f"--pool-cents can be {MOST_CENTS} at most, got {job.pool_cents}")
     check_folder(job.out, FILES)
     clock = Clock()
     with clock.stage("read"):
         users, videos, rows, first = _read(con, job)
     with clock.stage("score"):
-        scores = scorer(job.policy.model)(
-            con,
-            _with_history(job.window, first),
-            latest=LatestScores.of_videos(videos),
-            as_of=job.as_of,
-            with_quiet=True,
-        )
+        scores = _score(con, job, videos, first)
     with clock.stage("split"):
         result = split_window(
             policy=job.policy,
@@ -140,6 +137,21 @@ def _fits(users: pa.Table, videos: pa.Table, keys: pa.Table) -> bool:
     except BadInput:
         return False
     return True
+
+
+def _score(con: duckdb.DuckDBPyConnection, job: Job, videos: pa.Table, first: int | None) -> pa.Table:
+    try:
+        return scorer(job.policy.model)(
+            con,
+            _with_history(job.window, first),
+            latest=LatestScores.of_videos(videos),
+            as_of=job.as_of,
+            with_quiet=True,
+        )
+    except duckdb.InvalidInputException:
+        # Free text is left to the engine, so that a good log is read once; which row it was is looked up only now.
+        refuse_bad_text(job.events, EVENTS)
+        raise
 
 
 def _with_history(window: Window, first_us: int | None) -> Window:
@@ -207,7 +219,9 @@ def main(
         str, typer.Option(envvar="FAIRSHARE_MEMORY_LIMIT", help="DuckDB's; more is spilled to disk.")
     ] = DEFAULT_MEMORY_LIMIT,
     temp_dir: Annotated[Path | None, typer.Option(envvar="FAIRSHARE_TEMP_DIR", help="Where DuckDB spills to.")] = None,
-    threads: Annotated[int | None, typer.Option(envvar="FAIRSHARE_THREADS", min=1, help="By default all.")] = None,
+    threads: Annotated[
+        int | None, typer.Option(envvar="FAIRSHARE_THREADS", min=1, max=MOST_THREADS, help="By default all.")
+    ] = None,
 ) -> None:
     """Score a window and split a pool with files alone: no database, no network.
 
@@ -230,7 +244,7 @@ def main(
         use_caps=not no_kyc_caps,
         as_of=parse_utc(as_of, name="--as-of") if as_of else None,
     )
-    with connect(memory_limit=memory_limit, threads=threads, temp_dir=temp_dir) as con:
+    with connect(memory_limit=memory_limit, threads=threads, temp_dir=temp_dir) as con, engine_refusals():
         summary = split_files(con, job)
     typer.echo(json.dumps({name: summary[name] for name in REPORTED}, indent=2))
 
