@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import importlib
+import inspect
 import os
 import sys
 from dataclasses import dataclass
@@ -36,7 +37,7 @@ class Command:
 COMMANDS = (
     Command("demo", "data.demo:main", "set up, seed, score, close a window, say who was paid, serve the portal"),
     Command("test", "checks:run_tests", "every test: lint, types, units, database, browser"),
-    Command("check", "checks:run_checks", "lint, types, dead code, docs"),
+    Command("check", "checks:run_checks", "lint, format, types, dead code"),
     Command("portal", "frontend.serve:main", "serve the portal"),
     Command("stack", "local_stack.commands:app", "up, down, status, reset of the local Supabase"),
     Command("seed", "data.generate_fake_data:main", "generate believable users, videos, events and attacks"),
@@ -63,13 +64,23 @@ def _application(command: Command) -> typer.Typer:
     module, attribute = command.target.split(":")
     # What is imported stays until the end: meanwhile there is no garbage to look for.
     gc.disable()
-    target = getattr(importlib.import_module(module), attribute)
-    gc.enable()
+    try:
+        target = getattr(importlib.import_module(module), attribute)
+    except ModuleNotFoundError as error:
+        # The image has what the portal and the jobs need; the local Supabase, demo and tests need more.
+        raise BadInput(f"./run {command.name} needs the package {error.name}, see requirements-dev.txt") from None
+    finally:
+        gc.enable()
     if isinstance(target, typer.Typer):
         return target
     application = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    application.command(name=command.name)(target)
+    application.command(name=command.name, help=paragraphs(target.__doc__ or ""))(target)
     return application
+
+
+def paragraphs(text: str) -> str:
+    """One line a paragraph, so that the help is wrapped to the reader's terminal and not to the source."""
+    return "\n\n".join(" ".join(part.split()) for part in inspect.cleandoc(text).split("\n\n"))
 
 
 def _run(command: Command, arguments: list[str]) -> None:

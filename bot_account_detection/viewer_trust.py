@@ -1,6 +1,6 @@
 """The viewer trust score (VTS): how much one account's word counts in the classic score, 0 to 100.
 
-Formula (SCORING.md, classic_v1): `viewer_trust_score` if the platform gave one, else 40 + 0.25 a day of the
+Formula (classic_v1): `viewer_trust_score` if the platform gave one, else 40 + 0.25 a day of the
 account's age, 50 where neither is known; up to 5 more for a verified person; 30 less for a likely bot.
 """
 

@@ -209,11 +209,12 @@ def main(
 
 
 def _farewell(stack: Stack, no_serve: bool, port: int) -> None:
-    prefix = "" if stack.name == DEFAULT_STACK else f"FAIRSHARE_STACK={stack.name} "
+    is_default = stack.name == DEFAULT_STACK
+    typer.echo("")
     if no_serve:
-        typer.echo(
-            f"\nserve the portal: {prefix}./run portal    stop the local Supabase: ./run stack down --name {stack.name}"
-        )
+        typer.echo(f"serve the portal: {'' if is_default else f'FAIRSHARE_STACK={stack.name} '}./run portal")
+    typer.echo(f"stop the local Supabase: ./run stack down{'' if is_default else f' --name {stack.name}'}")
+    if no_serve:
         return
     os.environ["FAIRSHARE_STACK"] = stack.name
     serve.main(port=port, host=serve.LOCAL_HOST)

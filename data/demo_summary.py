@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import pyarrow.compute as pc
 from rich.console import Console
 from rich.table import Table
 
@@ -14,19 +13,12 @@ from data.attack_report import AttackGain
 from data.demo_accounts import LOG_INS, WindowEvents
 from revenue_split.ledger_checks import Finding
 from revenue_split.policy import PoolInputs
-from revenue_split.report import money
+from revenue_split.report import count_paid, creators_words, money, reason_words
 from revenue_split.windows import WindowPreview
 
 TOP = 5
 #: Made-up revenue, and what of it goes elsewhere, in cents per 1,000 events.
 GROSS_PER_1000, TAXES_PER_1000, REFUNDS_PER_1000, COSTS_PER_1000 = 4_000, 200, 40, 160
-_REASONS = {
-    "kyc_level_0": "no KYC yet: nothing may be paid out",
-    "kyc_level_1": "over the limit of KYC level 1",
-    "kyc_level_2": "over the limit of KYC level 2",
-    "kyc_unknown": "KYC level unknown: withheld until it is known",
-    "likely_bot": "confirmed bots among creators: no value units",
-}
 
 
 @dataclass(frozen=True)
@@ -61,8 +53,8 @@ def print_summary(summary: Summary) -> None:
     done, currency = summary.done, summary.done["currency"]
     out.print(f"\n[bold]Revenue window {summary.window}[/bold], policy {summary.figures.policy.name}")
     out.print(
-        f"{summary.events.total:,} events; revenue is made up at {money(GROSS_PER_1000, currency)} for 1,000 of them "
-        f"(gross {money(summary.inputs.gross_cents, currency)})"
+        f"{summary.events.total:,} events; revenue made up at {money(GROSS_PER_1000, currency)} for 1,000: "
+        f"{money(summary.inputs.gross_cents, currency)} gross"
     )
     parts = Table(box=None, show_header=False, padding=(0, 2))
     for name, cents in (
@@ -99,8 +91,10 @@ def _sum_check(out: Console, summary: Summary) -> None:
 def _top(out: Console, summary: Summary, currency: str) -> None:
     creators = summary.figures.result.creators
     ranked = creators.sort_by([("capped_cents", "descending"), ("creator_id", "ascending")])
-    paid = pc.sum(pc.greater(creators["capped_cents"], 0)).as_py() or 0
-    out.print(f"\n[bold]Top creators[/bold] ({paid:,} of {creators.num_rows:,} were allocated something)")
+    out.print(
+        f"\n[bold]Top creators[/bold] ({count_paid(summary.figures):,} of {creators_words(creators.num_rows)} "
+        "were allocated something)"
+    )
     for row in ranked.slice(0, TOP).to_pylist():
         out.print(f"  creator {row['creator_id']:<9} {money(row['capped_cents'], currency):>16}")
 
@@ -108,11 +102,16 @@ def _top(out: Console, summary: Summary, currency: str) -> None:
 def _not_counted(out: Console, summary: Summary, currency: str) -> None:
     out.print("\n[bold]What did not count[/bold]")
     out.print(f"  {summary.events.own:,} events of creators on their own videos")
-    for reason, part in summary.figures.result.withheld.items():
-        cents = f", {money(part.cents, currency)} less than their share" if part.cents else ""
-        out.print(f"  {_REASONS.get(reason, reason)}: {part.creators:,} creators{cents}")
+    withheld = summary.figures.result.withheld
+    if withheld:
+        table = Table(box=None, padding=(0, 2))
+        for name in ("why", "creators", "less than share"):
+            table.add_column(name, justify="left" if name == "why" else "right")
+        for reason, part in withheld.items():
+            table.add_row(reason_words(reason), f"{part.creators:,}", money(part.cents, currency) if part.cents else "")
+        out.print(table)
     if not summary.use_caps:
-        out.print("  imported accounts have no KYC levels; the limits are switched off for this demonstration")
+        out.print("  imported accounts have no KYC levels; their limits are off in this demo")
 
 
 def _attacks(out: Console, summary: Summary, currency: str) -> None:
@@ -128,6 +127,8 @@ def _attacks(out: Console, summary: Summary, currency: str) -> None:
             )
         )  # fmt: skip
     out.print(table)
+    if harmful := [gain.name for gain in summary.gains if gain.harms]:
+        out.print(f"  {' and '.join(harmful)} aim at others: what became of the victims' pay")
 
 
 def _effect(harms: bool, paid: int, clean: int, currency: str) -> str:

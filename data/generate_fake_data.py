@@ -41,28 +41,28 @@ def window(start: str | None, end: str | None, days: int) -> tuple[datetime, int
 
 
 def main(
-    users: Annotated[int, typer.Option(help="honest users, creators included")] = DEFAULT.users,
-    creator_ratio: Annotated[float, typer.Option(help="share of the users that publish")] = DEFAULT.creator_ratio,
-    min_videos: Annotated[int, typer.Option(help="fewest videos of a creator")] = DEFAULT.min_videos,
-    max_videos: Annotated[int, typer.Option(help="most videos of a creator")] = DEFAULT.max_videos,
-    min_events: Annotated[int, typer.Option(help="fewest honest events of a video")] = DEFAULT.min_events,
-    max_events: Annotated[int, typer.Option(help="most honest events of a video")] = DEFAULT.max_events,
-    min_tx: Annotated[int, typer.Option(help="fewest bonuses of a creator")] = DEFAULT.min_tx,
-    max_tx: Annotated[int, typer.Option(help="most bonuses of a creator")] = DEFAULT.max_tx,
-    emails: Annotated[str, typer.Option(help="viewers that can log in: addresses, comma-separated")] = "",
-    creator_emails: Annotated[str, typer.Option(help="creators that can log in: addresses, comma-separated")] = "",
-    days: Annotated[int, typer.Option(help="length of the stretch of time")] = DEFAULT.days,
-    start: Annotated[str | None, typer.Option(help="first day, ISO; default: --days before the end")] = None,
-    end: Annotated[str | None, typer.Option(help="end, ISO; default: the last midnight UTC")] = None,
-    attacks: Annotated[str, typer.Option(help=f"all, none, or some of {', '.join(ATTACKS)}")] = "none",
-    seed: Annotated[int, typer.Option(help="the same seed and options give the same data")] = DEFAULT.seed,
-    first_id: Annotated[int, typer.Option(help="first id of users, videos and events")] = DEFAULT.first_id,
-    insert: Annotated[bool, typer.Option("--insert", help="put the data into Supabase")] = False,
-    out: Annotated[Path | None, typer.Option(help="folder for the snapshot; default data/snapshots/…")] = None,
+    users: Annotated[int, typer.Option(help="Honest users, creators included.")] = DEFAULT.users,
+    creator_ratio: Annotated[float, typer.Option(help="Share of the users that publish.")] = DEFAULT.creator_ratio,
+    min_videos: Annotated[int, typer.Option(help="Fewest videos of a creator.")] = DEFAULT.min_videos,
+    max_videos: Annotated[int, typer.Option(help="Most videos of a creator.")] = DEFAULT.max_videos,
+    min_events: Annotated[int, typer.Option(help="Fewest honest events of a video.")] = DEFAULT.min_events,
+    max_events: Annotated[int, typer.Option(help="Most honest events of a video.")] = DEFAULT.max_events,
+    min_tx: Annotated[int, typer.Option(help="Fewest bonuses of a creator.")] = DEFAULT.min_tx,
+    max_tx: Annotated[int, typer.Option(help="Most bonuses of a creator.")] = DEFAULT.max_tx,
+    emails: Annotated[str, typer.Option(help="Viewers that can log in: addresses, comma-separated.")] = "",
+    creator_emails: Annotated[str, typer.Option(help="Creators that can log in: addresses, comma-separated.")] = "",
+    days: Annotated[int, typer.Option(help="Length of the stretch of time.")] = DEFAULT.days,
+    start: Annotated[str | None, typer.Option(help="First day, ISO; default: --days before the end.")] = None,
+    end: Annotated[str | None, typer.Option(help="End, ISO; default: the last midnight UTC.")] = None,
+    attacks: Annotated[str, typer.Option(help=f"all, none, or some of {', '.join(ATTACKS)}.")] = "none",
+    seed: Annotated[int, typer.Option(help="The same seed and options give the same data.")] = DEFAULT.seed,
+    first_id: Annotated[int, typer.Option(help="First id of users, videos and events.")] = DEFAULT.first_id,
+    insert: Annotated[bool, typer.Option("--insert", help="Put the data into Supabase.")] = False,
+    out: Annotated[Path | None, typer.Option(help="Folder for the snapshot; by default one in data/snapshots.")] = None,
     kind: Annotated[
-        str, typer.Option("--format", help="json or parquet; very long tables are always Parquet")
+        str, typer.Option("--format", help="The files' format, json or parquet; very long tables are always Parquet.")
     ] = "json",
-    yes_i_mean: Annotated[str | None, typer.Option(help="address of a hosted project that may be seeded")] = None,
+    yes_i_mean: Annotated[str | None, typer.Option(help="Address of a hosted project that may be seeded.")] = None,
 ) -> None:
     """Generate believable data: people, videos, traffic, labelled attacks. Without --insert a snapshot is
     written.

@@ -113,7 +113,7 @@ def import_folder(settings: Settings, folder: Path) -> dict[str, int]:
 
 
 def main(
-    folder: Annotated[Path, typer.Argument(help="holds users.*, videos.*, events.* as Parquet, CSV or JSON lines")],
+    folder: Annotated[Path, typer.Argument(help="Holds users.*, videos.*, events.* as Parquet, CSV or JSON lines.")],
 ) -> None:
     """Import users, videos and events from files: checked first, all or nothing, twice is once."""
     settings = load_settings()

@@ -5,8 +5,10 @@ The database decides what a page can read or do; this registry only spares peopl
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from urllib.parse import parse_qsl, urlsplit
 
 
 class Role(StrEnum):
@@ -98,6 +100,15 @@ def entry_of(path: str) -> Entry:
     return {entry.path: entry for entry in REGISTRY}[path]
 
 
+#: Where a changed password leads: its page, which says so.
+PASSWORD_CHANGED = "account?changed=password"  # noqa: S105 - an address
+
+
 def safe_next(path: str | None) -> str:
     """Where to go after signing in: a page of ours, or the start page; never an address from elsewhere."""
-    return f"/{path}" if any(entry.path == path for entry in REGISTRY) else "/"
+    return f"/{path}" if path == PASSWORD_CHANGED or any(entry.path == path for entry in REGISTRY) else "/"
+
+
+def is_told(address: str, query: Mapping[str, str]) -> bool:
+    """Whether a page was opened by this address of ours, from its query."""
+    return dict(parse_qsl(urlsplit(address).query)) == dict(query)

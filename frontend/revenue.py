@@ -25,6 +25,7 @@ from frontend.auth.visitor import Visitor
 from frontend.readers import ClosedWindow
 from revenue_split import windows
 from revenue_split.policy import POLICIES, PoolInputs, policy_named
+from revenue_split.report import count_paid, reason_words
 from revenue_split.windows import WindowPreview
 from ui import cards, figures
 from ui.formats import Formats, NotMoney, cents_from
@@ -34,9 +35,9 @@ _DRAFT = "_revenue_draft"
 _FIELDS = (
     ("gross_cents", "Gross revenue", "Everything that the window brought in."),
     ("taxes_cents", "Taxes", "Taken off before the pool is formed."),
-    ("store_fees_cents", "App-store fees", "Taken off before the pool is formed."),
+    ("store_fees_cents", "Store fees", "What app stores keep; taken off before the pool is formed."),
     ("refunds_cents", "Refunds", "Taken off before the pool is formed."),
-    ("costs_cents", "Estimated costs", "Counted by the margin guardrail."),
+    ("costs_cents", "Costs", "Estimated running costs; the platform's margin is kept after them."),
 )
 
 
@@ -59,6 +60,9 @@ def inputs_form(me: Visitor, *, fmt: Formats, closed: Sequence[ClosedWindow]) ->
     first, last = suggested_days(closed)
     with st.form("revenue_inputs", border=True):
         cards.section("Inputs", "Whole days in UTC. Every day must be over and scored.")
+        if until := closed_until(closed):
+            ends = fmt.utc_range(until - DAY, until)
+            st.caption(f"The last closed window ends with {ends}; the day after it is not over yet.")
         left, middle, right = st.columns(3)
         start = left.date_input("First day (UTC)", value=first, key="window_first")
         end = middle.date_input("Last day (UTC)", value=last, key="window_last")
@@ -96,11 +100,21 @@ def inputs_form(me: Visitor, *, fmt: Formats, closed: Sequence[ClosedWindow]) ->
 def suggested_days(closed: Sequence[ClosedWindow], *, today: date | None = None) -> tuple[date, date]:
     """The seven days that come next: after the last closed window, else the last seven that are over."""
     yesterday = (today or datetime.now(UTC).date()) - timedelta(days=1)
-    latest = max((window.end for window in closed if not window.is_reversed), default=None)
+    latest = _latest_end(closed)
     first = latest.astimezone(UTC).date() if latest else yesterday - timedelta(days=6)
     if first > yesterday:
         return yesterday, yesterday
     return first, min(first + timedelta(days=6), yesterday)
+
+
+def closed_until(closed: Sequence[ClosedWindow], *, today: date | None = None) -> datetime | None:
+    """The end of the last closed window when no day after it is over, else None."""
+    latest = _latest_end(closed)
+    return latest if latest and latest.astimezone(UTC).date() >= (today or datetime.now(UTC).date()) else None
+
+
+def _latest_end(closed: Sequence[ClosedWindow]) -> datetime | None:
+    return max((window.end for window in closed if not window.is_reversed), default=None)
 
 
 def _amounts(texts: dict[str, str], fmt: Formats) -> dict[str, int] | None:
@@ -137,7 +151,11 @@ def preview_panel(me: Visitor, draft: Draft, *, closed: Sequence[ClosedWindow], 
     for column, (label, cents, help_text) in zip(
         st.columns(4),
         (
-            ("Pool", result.pool_cents, "What the policy gives to creators, within the margin guardrail."),
+            (
+                "Pool",
+                result.pool_cents,
+                "What the policy gives to creators; never more than what leaves the platform its margin.",
+            ),
             ("To creators", totals["capped_cents"] - totals["platform_fee_cents"], "After the platform fee."),
             ("Platform fee", totals["platform_fee_cents"], "The policy's part of each allocation."),
             ("Residual", result.residual_cents, "What nobody could take because of limits; kept in its own account."),
@@ -147,8 +165,8 @@ def preview_panel(me: Visitor, draft: Draft, *, closed: Sequence[ClosedWindow], 
         column.metric(label, fmt.money(cents, currency), help=help_text, border=True)
     for reason, part in result.withheld.items():
         who = "1 creator" if part.creators == 1 else f"{fmt.count(part.creators)} creators"
-        words = reason.replace("_", " ").replace("kyc", "KYC")
-        st.caption(f"{words}: {who}, {fmt.money(part.cents, currency)} less than their share")
+        less = f", {fmt.money(part.cents, currency)} less than their share" if part.cents else ""
+        st.caption(f"{reason_words(reason)}: {who}{less}")
     links = money_flow(found.inputs, result.pool_cents, result.residual_cents, totals)
     if any(cents < 0 for _, _, cents in links):
         st.info("Deductions and pool are more than the gross, so there is no flow to draw.")
@@ -246,7 +264,7 @@ def shown(table: pd.DataFrame) -> pa.Table:
 
 def _close(me: Visitor, draft: Draft, *, fmt: Formats) -> None:
     if draft.result is not None:
-        _closed_words(draft.result, draft.figures.currency, fmt)
+        _closed_words(draft.result, draft.figures, fmt)
         if st.button("Start another window", key="window_again"):
             st.session_state.pop(_DRAFT, None)
             st.rerun()
@@ -267,14 +285,15 @@ def _close(me: Visitor, draft: Draft, *, fmt: Formats) -> None:
     st.rerun()
 
 
-def _closed_words(result: dict[str, Any], currency: str, fmt: Formats) -> None:
-    paid = fmt.money(result["allocated_cents"], currency)
+def _closed_words(result: dict[str, Any], found: WindowPreview, fmt: Formats) -> None:
+    number = result["revenue_window_id"]
+    to_them = result["allocated_cents"] - result["platform_fee_cents"]
+    paid, count = fmt.money(to_them, found.currency), count_paid(found)
     if result.get("replayed"):
-        st.success(f"Window {result['revenue_window_id']} was closed by an earlier press of this button: {paid}, once.")
+        st.success(f"Window {number} was closed by an earlier press of this button: {paid} to creators, once.")
     else:
-        st.success(
-            f"Window {result['revenue_window_id']} is closed: {paid} to {fmt.count(result['creators'])} creators."
-        )
+        who = "1 creator" if count == 1 else f"{fmt.count(count)} creators"
+        st.success(f"Window {number} is closed: {paid} to {who}.")
 
 
 def closed_panel(closed: Sequence[ClosedWindow], *, fmt: Formats) -> None:

@@ -13,7 +13,6 @@ from frontend import readers, summaries, surroundings
 from frontend.auth.visitor import Visitor
 from frontend.readers import DayScore, VideoRow
 from ui import cards, figures
-from ui.cards import Standing
 from ui.formats import Formats
 from ui.theme import palette
 from viewer_activity.classic_v1 import NAME, RULE
@@ -64,7 +63,7 @@ def _score(me: Visitor, first: date, last: date, *, model: str, again: bool) -> 
     bar.empty()
     fresh = [result for result in done if result.scored]
     events = sum(result.events for result in fresh)
-    st.success(f"Scored {len(fresh)} of {len(days)} days ({len(days) - len(fresh)} were done): {events:,} events.")
+    st.success(f"Days scored: {len(fresh)}. Done before: {len(days) - len(fresh)}. Events: {events:,}.")
 
 
 def _midnight(day: date) -> datetime:
@@ -119,9 +118,9 @@ def video_panel(video: VideoRow, scores: Sequence[DayScore], *, fmt: Formats) ->
             figures.trend(labels, lines, unit="0 to 100", colours=palette(), formats=fmt, top=100), key="activity_trend"
         )
     st.markdown("**All days**")
-    cards.settled(Standing.ESTIMATED, "until a closed revenue window holds the day")
+    st.caption("A day's score is an estimate until a closed revenue window holds the day.")
     table = _day_table(scores)
-    one_decimal = {name.replace("_", " "): st.column_config.NumberColumn(format="%.1f") for name in ("eis", *_PARTS)}
+    one_decimal = {_words(name): st.column_config.NumberColumn(format="%.1f") for name in ("eis", *_PARTS)}
     st.space("small")
     st.dataframe(table, hide_index=True, key="activity_days", column_config=one_decimal)
     st.download_button(
@@ -137,6 +136,8 @@ def video_panel(video: VideoRow, scores: Sequence[DayScore], *, fmt: Formats) ->
 def _day_table(scores: Sequence[DayScore]) -> pd.DataFrame:
     columns = {"day (UTC)": [score.day.date().isoformat() for score in scores]}
     names = ("eis", *_PARTS, "views", "likes", "comments", "shares", "active_viewers", "model")
-    return pd.DataFrame(
-        columns | {name.replace("_", " "): [getattr(score, name) for score in scores] for name in names}
-    )
+    return pd.DataFrame(columns | {_words(name): [getattr(score, name) for score in scores] for name in names})
+
+
+def _words(name: str) -> str:
+    return "EIS" if name == "eis" else name.replace("_", " ")

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from core.cli import console
+from core.errors import StackError
 from core.settings import DEFAULT_STACK
 from local_stack.stack import Stack
 
@@ -58,7 +59,9 @@ def reset(
 ) -> None:
     """Remove the stack's data, mail and files, then start it empty and migrated."""
     stack = Stack(name)
-    if stack.dir.exists() and not yes:
+    if not stack.dir.exists():
+        raise StackError(f"there is no local stack {name!r} to reset; ./run stack up makes one")
+    if not yes:
         typer.confirm(f"Remove all data of the local stack {name!r}?", abort=True)
     with console.status("resetting the local Supabase …"):
         stack.reset()

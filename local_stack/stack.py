@@ -157,6 +157,8 @@ class Stack:
             "jwt_secret": environment["SUPABASE_JWT_SECRET"],
             "site_url": os.environ.get("FAIRSHARE_SITE_URL", config["auth"]["site_url"]),
         }
+        # Nobody waits for a real mail here.
+        config["auth"]["email"]["max_frequency"] = "1s"
         folder = self._project / "supabase"
         folder.mkdir(parents=True, exist_ok=True)
         config_file = folder / "config.json"

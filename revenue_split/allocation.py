@@ -1,4 +1,4 @@
-"""From value units to cents: who gets what of a pool, and how each allocation is paid (MONEY.md, steps 3 to 5).
+"""From value units to cents: who gets what of a pool, and how each allocation is paid.
 
 Creators first: shares by value units and streak, caps by KYC level, exact to the cent. Then each creator's cents
 over their videos, again exactly. Nothing here is a float but the figures that are only shown.

@@ -6,6 +6,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -49,8 +50,9 @@ def write_folder(folder: Path, tables: Mapping[str, pa.Table], summary: Mapping[
         draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
         new = draft / "new"
         new.mkdir()
-        for name, table in tables.items():
-            write_table(table, new / f"{name}.parquet")
+        with ThreadPoolExecutor() as pool:
+            for written in [pool.submit(write_table, table, new / f"{name}.parquet") for name, table in tables.items()]:
+                written.result()
         text = json.dumps(summary, indent=2, ensure_ascii=False) + "\n"
         (new / SUMMARY).write_text(text, encoding="utf-8")
         if folder.exists():

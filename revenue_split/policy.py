@@ -1,6 +1,6 @@
 """Named, versioned rules for a revenue window: rates in basis points, money in cents, no float.
 
-`pool_cents` is steps 1 and 2 of MONEY.md. The policy in force is stored with the window as `to_json` gives it.
+`pool_cents` is what of the revenue creators share. The policy in force is stored with the window as `to_json` gives it.
 """
 
 from __future__ import annotations

@@ -10,12 +10,34 @@ if TYPE_CHECKING:
     from revenue_split.windows import WindowPreview
 
 TOP_CREATORS = 5
+_REASONS = {
+    "kyc_level_0": "identity not verified (KYC level 0)",
+    "kyc_level_1": "over the limit of KYC level 1",
+    "kyc_level_2": "over the limit of KYC level 2",
+    "kyc_unknown": "KYC level unknown, withheld until it is known",
+    "likely_bot": "likely bot, no value units",
+}
 
 
 def money(cents: int, currency: str) -> str:
     """`money(123456, "USD")` is `1,234.56 USD`; exact."""
     sign, cents = ("-" if cents < 0 else ""), abs(cents)
     return f"{sign}{cents // 100:,}.{cents % 100:02d} {currency}"
+
+
+def reason_words(reason: str) -> str:
+    """Why creators get less than their share, in words."""
+    return _REASONS.get(reason, reason.replace("_", " "))
+
+
+def creators_words(count: int) -> str:
+    """`1 creator`, `2 creators`."""
+    return "1 creator" if count == 1 else f"{count:,} creators"
+
+
+def count_paid(figures: WindowPreview) -> int:
+    """How many creators are allocated something."""
+    return int(pc.sum(pc.greater(figures.result.creators["capped_cents"], 0)).as_py() or 0)
 
 
 def preview_lines(figures: WindowPreview) -> list[str]:
@@ -27,7 +49,7 @@ def preview_lines(figures: WindowPreview) -> list[str]:
         _line("gross", figures.inputs.gross_cents, currency),
         _line("pool", result.pool_cents, currency),
         _line("allocated", result.allocated_cents, currency)
-        + f" to {_count_paid(figures)} of {result.creators.num_rows} creators",
+        + f" to {count_paid(figures):,} of {creators_words(result.creators.num_rows)}",
         _line("  platform fee", figures.total_cents("platform_fee_cents"), currency),
         _line("  reserve", figures.total_cents("reserve_cents"), currency),
         _line("  available", figures.total_cents("pay_now_cents"), currency),
@@ -35,7 +57,8 @@ def preview_lines(figures: WindowPreview) -> list[str]:
         _line("residual", result.residual_cents, currency),
     ]
     for reason, part in result.withheld.items():
-        lines.append(f"  {reason}: {part.creators} creators, {money(part.cents, currency)} less than their share")
+        less = f", {money(part.cents, currency)} less than their share" if part.cents else ""
+        lines.append(f"  {reason_words(reason)}: {creators_words(part.creators)}{less}")
     top = result.creators.sort_by([("capped_cents", "descending"), ("creator_id", "ascending")])
     best = [row for row in top.slice(0, TOP_CREATORS).to_pylist() if row["capped_cents"]]
     return lines + [f"  creator {row['creator_id']}: {money(row['capped_cents'], currency)}" for row in best]
@@ -47,7 +70,7 @@ def closed_lines(done: dict[str, Any]) -> list[str]:
     verb = "was closed before, nothing changed" if done["replayed"] else "is closed"
     window = f"window {done['revenue_window_id']} (version {done['version']})"
     return [
-        f"{window} {verb}: {done['creators']} creators, {done['videos']} videos",
+        f"{window} {verb}: {creators_words(done['creators'])}, {done['videos']:,} videos",
         _line("pool", done["pool_cents"], currency),
         _line("allocated", done["allocated_cents"], currency),
         _line("  platform fee", done["platform_fee_cents"], currency),
@@ -61,7 +84,3 @@ def closed_lines(done: dict[str, Any]) -> list[str]:
 
 def _line(name: str, cents: int, currency: str) -> str:
     return f"{name:<30}{money(cents, currency):>24}"
-
-
-def _count_paid(figures: WindowPreview) -> int:
-    return int(pc.sum(pc.greater(figures.result.creators["capped_cents"], 0)).as_py() or 0)

@@ -20,6 +20,7 @@ import typer
 
 from core.engine import DEFAULT_MEMORY_LIMIT, connect, engine_refusals
 from core.errors import BadInput
+from core.lean import start_arrow_alone
 from core.limits import MOST_THREADS
 from core.tables import EVENTS, USERS, VIDEOS, check_references, read_table, refuse_bad_text, scan_table
 from core.timewindows import Window, from_us, parse_utc, to_us
@@ -244,6 +245,7 @@ def main(
         use_caps=not no_kyc_caps,
         as_of=parse_utc(as_of, name="--as-of") if as_of else None,
     )
+    start_arrow_alone()
     with connect(memory_limit=memory_limit, threads=threads, temp_dir=temp_dir) as con, engine_refusals():
         summary = split_files(con, job)
     typer.echo(json.dumps({name: summary[name] for name in REPORTED}, indent=2))

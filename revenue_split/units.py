@@ -1,8 +1,8 @@
 """From a window's daily scores to what each video is worth: units, mean EIS and value units.
 
-`VU = units x (EIS/100)^gamma x early x trust` (SCORING.md, classic_v1) for each day, summed over the window's
-days. A day's VU is rounded to a millionth and summed as a whole number, so neither the order of the rows nor
-the machine changes a cent, and the published `vu` column is all that is needed to repeat the allocation.
+`VU = units x (EIS/100)^gamma x early x trust` (classic_v1) for each day, summed over the window's days. A day's
+VU is rounded to a millionth and summed as a whole number, so neither the order of the rows nor the machine
+changes a cent, and the published `vu` column is all that is needed to repeat the allocation.
 """
 
 from __future__ import annotations

@@ -6,15 +6,17 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
-from cli import COMMANDS
+from cli import COMMANDS, paragraphs
 from core.cli import guarded
 from core.errors import BadInput
 from core.settings import ALIASES, ROOT, Settings
 
+PACKAGES = set(tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"])
 NAMES = {command.name for command in COMMANDS}
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")]
 
@@ -63,6 +65,40 @@ def test_every_command_and_link_of_the_pages_exists(page: Path) -> None:
     assert set(re.findall(r"\./run ([a-z][a-z-]*)", text)) <= NAMES
     links = re.findall(r"\]\((?!https?:)([^)#]+)\)", text)
     assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def test_the_index_of_the_decisions_names_every_one_by_its_number() -> None:
+    folder = ROOT / "docs" / "decisions"
+    decisions = sorted(file for file in folder.glob("*.md") if file.name != "README.md")
+    lines = [file.read_text().splitlines()[0] for file in decisions]
+    titles = [line.removeprefix(f"# {file.name[:4]}: ") for file, line in zip(decisions, lines, strict=True)]
+    assert not [title for title in titles if title.startswith("#")], "a decision begins with `# NUMBER: `"
+    index = re.findall(r"^\| \[(\d{4})\]\((.+?)\) \| (.+) \|$", (folder / "README.md").read_text(), re.MULTILINE)
+    assert index == [(file.name[:4], file.name, title) for file, title in zip(decisions, titles, strict=True)]
+
+
+def test_every_page_that_a_text_names_is_here() -> None:
+    texts = [file for kind in ("*.py", "*.sql", "*.md", "*.toml") for file in _own_files(kind)]
+    here = {file.name for file in _own_files("*.md")}
+    assert here >= {name for file in texts for name in re.findall(r"\b[A-Z][A-Z_]+\.md\b", file.read_text())}
+
+
+def _own_files(pattern: str) -> list[Path]:
+    ours = [ROOT, *(ROOT / folder for folder in sorted({"tests", "docs", "supabase"} | PACKAGES))]
+    found = [file for folder in ours for file in (folder.glob(pattern) if folder == ROOT else folder.rglob(pattern))]
+    return [file for file in found if "node_modules" not in file.parts]
+
+
+def test_a_help_is_wrapped_to_the_readers_terminal() -> None:
+    assert paragraphs("One\n    line.\n\n    And\n    another.") == "One line.\n\nAnd another."
+
+
+def test_a_command_that_needs_more_than_the_image_has_says_what_is_missing() -> None:
+    program = "import sys; sys.modules['psutil'] = None; import cli; cli.main(['stack', 'status'])"
+    said = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (said.returncode, said.stderr) == (
+        2, "error: ./run stack needs the package psutil, see requirements-dev.txt\n",
+    )  # fmt: skip
 
 
 def test_the_example_environment_names_every_setting_once() -> None:

@@ -115,9 +115,11 @@ def waterfall(
             "axisLabel": {
                 "interval": 0,
                 "color": colours.soft,
+                # A word a line where bars are many: seven of them stand side by side on a phone.
                 "overflow": "break",
-                "width": 62,
-                "lineHeight": 15,
+                "width": 50,
+                "fontSize": 11,
+                "lineHeight": 14,
                 "hideOverlap": False,
             },
         },
@@ -136,7 +138,7 @@ def _bar(cents: int, label: str, tint: str, colours: Palette) -> dict[str, Any]:
     return {
         "value": cents / 100,
         "itemStyle": {"color": tint, "borderRadius": 3},
-        "label": {"show": True, "position": "top", "formatter": label, "color": colours.ink, "fontSize": 12},
+        "label": {"show": True, "position": "top", "formatter": label, "color": colours.ink, "fontSize": 11},
     }
 
 

@@ -1,4 +1,4 @@
-"""The first published Engagement Integrity Score, kept for comparison and audit (SCORING.md, classic_v1).
+"""The first published Engagement Integrity Score, kept for comparison and audit.
 
 The SQL of `signals/` counts, once for all videos and days; the formulas here turn the counts into four scores
 between 0 and 100 and their weighted mean, on whole columns. All arrays have one entry a video and day.

@@ -1,6 +1,6 @@
 """How well a creator's recent videos did: the factor that a creator's own past has on a classic score.
 
-CTS (SCORING.md, classic_v1): the mean `eis_current` of the creator's ten most recently scored videos, 50 with
+CTS (classic_v1): the mean `eis_current` of the creator's ten most recently scored videos, 50 with
 none. It is taken as it stood when the scored day began, so a day's scores depend on earlier days alone.
 """
 

@@ -2,9 +2,9 @@
 
 import streamlit as st
 
-from frontend import shell, surroundings
+from frontend import navigation, shell, surroundings
 from frontend.auth import flows, throttle, visitor
-from frontend.auth.refusals import AuthRefused
+from frontend.auth.refusals import AuthRefused, WrongCredentials, WrongPassword
 from supabase_conn import user_client
 from ui import cards
 
@@ -29,10 +29,14 @@ with st.container(width=640):
             tokens = flows.sign_in(client, email=me.email, password=current)
             flows.set_password(client, password=password)
             surroundings.session_store().end_all(tokens.auth_id)
+        except WrongCredentials:
+            st.error(WrongPassword().sentence)
         except AuthRefused as refused:
             st.error(refused.sentence)
         else:
-            visitor.hand_over(tokens, next_path="account")
+            visitor.hand_over(tokens, next_path=navigation.PASSWORD_CHANGED)
+    elif navigation.is_told(navigation.PASSWORD_CHANGED, st.query_params):
+        st.success("Your password is changed, and every other browser is signed out.")
 
     cards.section("Sign out everywhere", "Ends every session of yours, in every browser, this one too.")
     if st.button("Sign out everywhere", icon=":material/phonelink_erase:", key="sign_out_everywhere"):

@@ -50,7 +50,8 @@ def _read(path: Path) -> Mail | None:
     return Mail(
         to=_address(raw.get("to")),
         subject=str(raw.get("subject") or ""),
-        text=plain,
+        # The link as it works here: the one that was written leads to the address of the local Auth.
+        text=_URL.sub(lambda url: confirm_path(url[0]) or url[0], plain),
         at=_time(raw.get("at"), written),
         confirm_path=confirm_path(html + "\n" + text),
         # Tokens in links are hex and may hold six digits in a row; only the words are searched.

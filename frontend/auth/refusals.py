@@ -16,6 +16,13 @@ class WrongCredentials(AuthRefused):
         super().__init__("This e-mail address and password do not match an account.")
 
 
+class WrongPassword(AuthRefused):
+    """Who is signed in typed a current password that is not theirs."""
+
+    def __init__(self) -> None:
+        super().__init__("This is not your current password.")
+
+
 class NotConfirmed(AuthRefused):
     """The account exists and its password is right, but its address is not confirmed yet."""
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from core.errors import BadInput
 from revenue_split.policy import CLASSIC_V1, POLICIES, PPB, PRORATA, Policy, PoolInputs, pool_cents, streak_ppb
+from revenue_split.report import creators_words, reason_words
 
 CENTS = st.integers(0, 10**12)
 
@@ -105,3 +106,9 @@ def test_an_unknown_kyc_level_is_capped_at_nothing():
 
 def test_pro_rata_is_units_alone():
     assert (PRORATA.value_rule, PRORATA.streak_bp) == ("units", 0)
+
+
+def test_every_reason_to_get_less_is_told_in_words():
+    levels = [f"kyc_level_{level}" for level in range(4) if CLASSIC_V1.cap_cents(level) is not None]
+    assert not [reason for reason in [*levels, "kyc_unknown", "likely_bot"] if "_" in reason_words(reason)]
+    assert (creators_words(1), creators_words(1_000)) == ("1 creator", "1,000 creators")

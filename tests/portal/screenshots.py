@@ -109,7 +109,7 @@ def main(out: Path) -> None:
 
 
 def readme(file: Path) -> None:
-    """The dashboard of the demo, as far as one screen shows it."""
+    """The dashboard of the demo down to the way from share to money, with all its labels."""
     local = Stack(DEFAULT_STACK)
     password = json.loads((local.dir / "demo.json").read_text())["password"]
     stack = RunningStack(local, local.up())
@@ -120,7 +120,7 @@ def readme(file: Path) -> None:
         sync_playwright() as playwright,
     ):
         browser = playwright.chromium.launch(executable_path=find_chromium(), args=LAUNCH)
-        page = browser.new_page(base_url=url, viewport={"width": 1360, "height": 940}, color_scheme="light")
+        page = browser.new_page(base_url=url, viewport={"width": 1360, "height": 968}, color_scheme="light")
         sign_in(page, Person("creator@example.com", password, 0, ""))
         page.get_by_role("heading", name="Your videos").wait_for()
         page.wait_for_timeout(2500)

@@ -71,6 +71,9 @@ def test_a_double_click_closes_a_window_once_and_the_creator_sees_the_money(
     # The margin guardrail binds: net 1234.56 - ceil(60 % of gross) = 1234.56 - 740.74 = 493.82.
     assert pool == 123_456 - 74_074
     assert allocated + residual == pool
+    # What is told is what reaches the creator: the fee stays with the platform.
+    to_them = f"${(allocated - allocated // 10) / 100:,.2f}"
+    expect(page.get_by_text(f"{to_them} to").filter(has_text="closed")).to_be_visible()
 
     # A new preview has a new key; the database still lets no day be paid twice.
     page.reload()

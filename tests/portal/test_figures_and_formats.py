@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
 from core.timewindows import Window
+from frontend.auth.mailbox import read_mailbox
 from frontend.panels import steps_of
 from frontend.readers import ClosedWindow, DayScore, Movement, UserRow, WindowShare
-from frontend.revenue import MONEY_COLUMNS, creator_table, money_flow, overlapping, shown, suggested_days
+from frontend.revenue import MONEY_COLUMNS, closed_until, creator_table, money_flow, overlapping, shown, suggested_days
 from frontend.summaries import actions_required, by_day, earned_cents, engagement, one_model, standing_of, with_gaps
 from revenue_split.policy import PoolInputs
 from ui import figures
@@ -190,6 +193,25 @@ def test_the_creator_table_shows_cents_exactly_and_the_change_to_the_last_window
     table = creator_table(pa.table(rows), {1: 7})
     assert table["change_cents"].tolist() == [9_007_199_254_740_993, -2]
     assert str(shown(table)["within limits"][0].as_py()) == "90071992547409.93"
+
+
+def test_when_every_day_is_closed_the_form_says_until_when() -> None:
+    start = datetime(2026, 11, 13, tzinfo=UTC)
+    end = start + timedelta(days=7)
+    closed = ClosedWindow(1, start, end, NOON, "USD", "classic_v1", 1, 1, 0, is_reversed=False)
+    assert closed_until([closed], today=end.date()) == end
+    assert closed_until([closed], today=end.date() + timedelta(days=1)) is None
+    assert closed_until([replace(closed, is_reversed=True)], today=end.date()) is None
+    assert closed_until([], today=end.date()) is None
+
+
+def test_a_local_mail_shows_the_link_that_works_here(tmp_path: Path) -> None:
+    token = "a1" * 32
+    text = f"Your code: 123456\n\nOr follow this link: http://127.0.0.1:8501/auth/v1/verify?token={token}&type=signup"
+    (tmp_path / "1.json").write_text(json.dumps({"to": "ann@example.org", "subject": "Confirm", "text": text}))
+    mail = read_mailbox(tmp_path)[0]
+    assert mail.code == "123456"
+    assert mail.text.endswith(f"Or follow this link: /auth/confirm?token_hash={token}&type=signup")
 
 
 def test_the_next_window_starts_where_the_last_one_ended() -> None:

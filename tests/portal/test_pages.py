@@ -67,6 +67,12 @@ def test_after_signing_in_nobody_is_sent_elsewhere(path: str | None) -> None:
     assert navigation.safe_next(path) == "/"
 
 
+def test_a_changed_password_leads_to_the_page_that_says_so() -> None:
+    assert navigation.safe_next(navigation.PASSWORD_CHANGED) == "/account?changed=password"
+    assert navigation.is_told(navigation.PASSWORD_CHANGED, {"changed": "password"})
+    assert not navigation.is_told(navigation.PASSWORD_CHANGED, {})
+
+
 def test_anonymous_sees_the_sign_in_page(monkeypatch: pytest.MonkeyPatch, stack: Any) -> None:
     page = open_portal(monkeypatch, stack, None)
     assert [field.label for field in page.text_input] == ["E-mail address", "Password"]
@@ -168,9 +174,9 @@ def test_staff_score_a_day_from_the_page_once(
     page.date_input(key="score_first").set_value(day.start.date())
     page.date_input(key="score_last").set_value(day.start.date())
     page.button(key="score_submit").click().run()
-    assert f"Scored 1 of 1 days (0 were done): {events} events." in said(page)
+    assert f"Days scored: 1. Done before: 0. Events: {events}." in said(page)
     page.button(key="score_submit").click().run()
-    assert "Scored 0 of 1 days (1 were done)" in said(page)
+    assert "Days scored: 0. Done before: 1." in said(page)
 
     page.date_input(key="score_last").set_value(day.start.date() - timedelta(days=1))
     page.button(key="score_submit").click().run()

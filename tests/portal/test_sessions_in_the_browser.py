@@ -125,6 +125,28 @@ def test_signing_out_everywhere_ends_another_browser(
     expect_signed_out(there)
 
 
+def test_a_changed_password_is_told_and_a_wrong_one_is_named(
+    browser: Callable[..., BrowserContext], people: Callable[..., Person]
+) -> None:
+    person, elsewhere, page = people(), browser().new_page(), browser().new_page()
+    sign_in(elsewhere, person)
+    sign_in(page, person, "/account")
+
+    def change(current: str) -> None:
+        page.get_by_label("Current password").fill(current)
+        page.get_by_label("New password", exact=True).fill("a quite different 9 phrase")
+        page.get_by_label("New password again").fill("a quite different 9 phrase")
+        page.get_by_role("button", name="Change password").click()
+
+    change(person.password + "x")
+    expect(page.get_by_text("This is not your current password.")).to_be_visible()
+    change(person.password)
+    expect(page.get_by_text("Your password is changed")).to_be_visible()
+    expect_signed_in(page, person.email)
+    elsewhere.reload()
+    expect_signed_out(elsewhere)
+
+
 def test_a_reset_password_replaces_the_old_one_and_ends_other_sessions(
     browser: Callable[..., BrowserContext], people: Callable[..., Person], portal: Portal
 ) -> None:

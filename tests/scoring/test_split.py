@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pyarrow as pa
@@ -12,6 +14,7 @@ import pytest
 
 import cli
 from benchmarks.worlds import WEEK, world
+from core.settings import ROOT
 from revenue_split.split import FILES
 
 POOL = 1_000_003
@@ -69,6 +72,14 @@ def test_all_five_files_are_written_and_every_cent_is_somewhere(folder, tmp_path
     assert summary["rows_in"] == {"users": 1500, "videos": 120, "events": 30_000}
     assert summary["withheld"]["kyc_unknown"]["creators"] > 0
     assert {"read", "score", "split"} <= set(summary["seconds"])
+
+
+def test_nobody_waits_for_pandas(folder, tmp_path):
+    """pyarrow imports it at its first conversion if nothing stops it: as long as half of the scoring of a small log."""
+    code = "import sys, cli; cli.main(sys.argv[1:]); assert 'pandas' not in sys.modules"
+    command = [sys.executable, "-P", "-c", code, "split", *arguments(folder, tmp_path / "out")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_each_file_has_the_columns_that_are_promised(folder, tmp_path):

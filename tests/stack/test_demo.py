@@ -53,6 +53,7 @@ def test_the_demo_pays_out_its_pool_to_the_cent_and_a_second_run_changes_nothing
     parts = ("paid: available now", "paid: in safety reserve", "carried", "platform fee", "residual")
     assert sum(cents(first.stdout, part) for part in parts) == cents(first.stdout, "pool") > 0
     assert "adds up to the cent; all invariants of the books hold" in first.stdout
+    assert [line for line in first.stdout.splitlines() if len(line.rstrip()) > 80] == []
     for attack in ("view_farm", "framing", "report_brigade"):
         assert attack in first.stdout
     before = contents(own)

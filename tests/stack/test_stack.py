@@ -152,6 +152,12 @@ def test_status_says_in_one_line_what_is_missing(own: Stack) -> None:
     assert say() == (1, "not running")
 
 
+def test_a_stack_that_is_not_there_is_not_reset() -> None:
+    done = run("stack", "reset", "--name", "no-such-stack", "--yes")
+    assert done.returncode == 2
+    assert done.stderr == "error: there is no local stack 'no-such-stack' to reset; ./run stack up makes one\n"
+
+
 def test_a_name_that_leaves_its_folder_is_refused() -> None:
     with pytest.raises(StackError, match="letters, digits"):
         Stack("../elsewhere")
