@@ -26,8 +26,9 @@ class Advance(Protocol):
 
 
 def one_line(text: str) -> str:
-    """Folds white space, so that an error stays one line whatever it quotes."""
-    return " ".join(text.split())
+    """Folds white space and spells out what does not print: an error stays one line, whatever it quotes."""
+    folded = " ".join(text.split())
+    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in folded)
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from dotenv import dotenv_values
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from core.errors import ConfigError
+from core.limits import MEMORY_LIMIT, MOST_THREADS
 
 ROOT = Path(__file__).resolve().parent.parent
 DEFAULT_STACK = "dev"
@@ -44,9 +45,9 @@ class Settings(BaseModel):
     abstract_api_key: SecretStr | None = None
     fairshare_data_key: SecretStr | None = None
     fairshare_mailbox_dir: Path | None = None
-    fairshare_memory_limit: str = Field(default="4GB", pattern=r"^\d+(\.\d+)?\s?([KMGT]i?B)$")
+    fairshare_memory_limit: str = Field(default="4GB", pattern=MEMORY_LIMIT)
     fairshare_temp_dir: Path | None = None
-    fairshare_threads: int | None = Field(default=None, ge=1)
+    fairshare_threads: int | None = Field(default=None, ge=1, le=MOST_THREADS)
 
     @property
     def is_local(self) -> bool:

@@ -7,6 +7,7 @@ is known.
 
 from __future__ import annotations
 
+import codecs
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -37,7 +38,7 @@ def read_slices(path: Path, columns: Sequence[str], *, as_dictionary: Sequence[s
     """Those of `columns` that a Parquet file has, `rows` rows at a time; an empty file gives one empty slice."""
     wanted = [name for name in columns if name in parquet_schema(path).names]
     try:
-        with pq.ParquetFile(path, read_dictionary=list(as_dictionary)) as file:
+        with pq.ParquetFile(path, read_dictionary=[name for name in as_dictionary if name in wanted]) as file:
             if file.metadata.num_rows == 0:
                 yield file.read(columns=wanted)
             for batch in file.iter_batches(rows, columns=wanted):
@@ -49,6 +50,17 @@ def read_slices(path: Path, columns: Sequence[str], *, as_dictionary: Sequence[s
 def is_parquet(path: Path) -> bool:
     """Whether the name says Parquet."""
     return path.suffix.lower() == ".parquet"
+
+
+def require_text(path: Path) -> None:
+    """Raises BadInput for a name that is not UTF-8: the engines can not be told it."""
+    if any("\ud800" <= sign <= "\udfff" for sign in str(path)):
+        raise BadInput("has a name that is not text in UTF-8", file=path)
+
+
+def literal_path(path: Path) -> str:
+    """The path for DuckDB, which would take a *, a ? or a [ in a name for a pattern and read other files."""
+    return "".join(f"[{sign}]" if sign in "*?[" else sign for sign in str(path))
 
 
 def parquet_schema(path: Path) -> pa.Schema:
@@ -66,6 +78,7 @@ def _checked_suffix(path: Path) -> str:
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
         raise BadInput(f"is of an unknown kind; the name should end with one of {', '.join(SUFFIXES)}", file=path)
+    require_text(path)
     try:
         size = path.stat().st_size
     except FileNotFoundError:
@@ -82,7 +95,7 @@ def _checked_suffix(path: Path) -> str:
 def _read_parquet(path: Path, columns: Sequence[str], as_dictionary: Sequence[str]) -> pa.Table:
     names = parquet_schema(path).names
     try:
-        with pq.ParquetFile(path, read_dictionary=list(as_dictionary)) as file:
+        with pq.ParquetFile(path, read_dictionary=[name for name in as_dictionary if name in names]) as file:
             return file.read(columns=[name for name in columns if name in names])
     except (pa.ArrowException, OSError) as error:
         raise BadInput(f"can not be read as Parquet: {_one_line(error)}", file=path) from error
@@ -94,7 +107,10 @@ def _read_csv(path: Path, columns: Sequence[str]) -> pa.Table:
             names = reader.schema.names
     except pa.ArrowInvalid:
         # The first block has a broken row; the header is all that is wanted here.
+        _require_utf8(path)
         names = _csv_header(path)
+    except UnicodeDecodeError:
+        raise BadInput("is not text in UTF-8", file=path) from None
     except OSError as error:
         raise BadInput(f"can not be read: {_one_line(error)}", file=path) from error
     _check_names(names, path)
@@ -111,6 +127,7 @@ def _read_csv(path: Path, columns: Sequence[str]) -> pa.Table:
     try:
         return pacsv.read_csv(path, parse_options=pacsv.ParseOptions(newlines_in_values=True), convert_options=convert)
     except (pa.ArrowException, OSError) as error:
+        _require_utf8(path)
         found: list[pacsv.InvalidRow] = []
         row = _first_broken_csv_row(path, convert, found)
         if row is None:
@@ -130,6 +147,18 @@ def _csv_header(path: Path) -> list[str]:
     except (pa.ArrowException, OSError) as error:
         raise BadInput(f"can not be read as CSV: {_one_line(error)}", file=path) from error
     return names
+
+
+def _require_utf8(path: Path) -> None:
+    """Read once, on failure: Arrow hands broken rows over as text, and would complain on standard error about bytes."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        with path.open("rb") as file:
+            while block := file.read(1 << 20):
+                decoder.decode(block)
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        raise BadInput("is not text in UTF-8", file=path) from None
 
 
 def _first_broken_csv_row(path: Path, convert: pacsv.ConvertOptions, found: list[pacsv.InvalidRow]) -> int | None:
@@ -159,7 +188,7 @@ def _read_json(path: Path, columns: Sequence[str]) -> pa.Table:
     rows: pa.Table
     with duckdb.connect(":memory:") as con:
         try:
-            rows = con.sql(query, params={"path": str(path), "kind": kind}).to_arrow_table()
+            rows = con.sql(query, params={"path": literal_path(path), "kind": kind}).to_arrow_table()
         except duckdb.Error as error:
             row = _first_broken_json_row(path) if kind != "auto" else None
             raise BadInput(f"can not be read as JSON: {_one_line(error)}", file=path, row=row) from error

@@ -101,8 +101,9 @@ def converted(
 
 def _checked_dictionary(raw: pa.ChunkedArray, *, required: bool, choices: tuple[str, ...]) -> pa.ChunkedArray:
     """Checks a word list through its dictionary, so that millions of rows cost as much as a few words."""
-    words = {word for chunk in raw.chunks for word in chunk.dictionary.to_pylist()}
-    if words <= set(choices) and not raw.null_count:
+    # As bytes, for they may be no text at all.
+    words = {word for chunk in raw.chunks for word in chunk.dictionary.cast(pa.binary()).to_pylist()}
+    if words <= {choice.encode() for choice in choices} and not raw.null_count:
         return raw  # a dictionary still: whoever asked for one wanted the check, not the text
     plain = raw.cast(pa.string())
     return converted(plain, Kind.TEXT, required=required, low=None, high=None, choices=choices)
@@ -139,7 +140,8 @@ def _words(column: pa.ChunkedArray) -> pa.ChunkedArray:
         column = column.cast(column.type.value_type)
     if not _is_text(column.type):
         raise BadValue(f"the column holds {column.type}, not text")
-    column = column.cast(pa.string())
+    # Arrow takes the bytes of a Parquet file for text unseen; from bytes to text it looks at them.
+    column = column.cast(pa.string()).cast(pa.binary()).cast(pa.string())
     empty = pc.equal(column, "")
     return pc.if_else(empty, pa.scalar(None, pa.string()), column) if pc.any(empty).as_py() else column
 
@@ -254,7 +256,12 @@ def _shown(bound: float | datetime | None) -> str:
 
 def _word(value: pa.Scalar) -> str:
     """A value as it may stand in a sentence: short, on one line."""
-    plain = value.as_py()
+    if pa.types.is_string(value.type) or pa.types.is_large_string(value.type):
+        value = value.cast(pa.large_binary())
+    try:
+        plain = value.as_py()
+    except (OverflowError, ValueError):  # a time that no calendar of Python's knows
+        plain = value.value
     if isinstance(plain, bytes):
         plain = plain.decode("utf-8", errors="replace")
     if isinstance(plain, datetime):

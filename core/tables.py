@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +21,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from core.errors import BadInput
-from core.table_files import is_parquet, parquet_schema, read_raw, read_slices
+from core.table_files import is_parquet, literal_path, parquet_schema, read_raw, read_slices
 from core.table_values import BadValue, Kind, arrow_type, converted, is_exact
+from core.timewindows import EARLIEST, LATEST
 
 EVENT_TYPES = ("view", "like", "comment", "share", "follow", "report", "pause")
 #: Rows that are checked at once: few enough to stay in the cache.
 SLICE_ROWS = 1 << 17
-EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
-LATEST = datetime(2100, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -141,7 +140,7 @@ def scan_table(con: duckdb.DuckDBPyConnection, path: Path | str, spec: TableSpec
     however long the log is; any other file is read by `read_table` and registered. Times appear in DuckDB as
     `timestamptz`. The slices have the integer and time columns of `spec`. Raises BadInput like
     `read_table`; the bytes of free text (device, address, title) are left to DuckDB here, which refuses text
-    that is not UTF-8 when it reads it.
+    that is not UTF-8 when it reads it: `refuse_bad_text` then names the row.
     """
     path = Path(path)
     keys = [c for c in spec.columns if c.kind in (Kind.INTEGER, Kind.TIME)]
@@ -156,7 +155,7 @@ def scan_table(con: duckdb.DuckDBPyConnection, path: Path | str, spec: TableSpec
         return
 
     columns = ", ".join(_sql_column(c, present=c.name in found.names) for c in spec.columns)
-    source = str(path).replace("'", "''")
+    source = literal_path(path).replace("'", "''")
     # A view can not take parameters; the columns come from the spec, and the path is quoted above.
     sql = f"create or replace temp view \"{view}\" as select {columns} from read_parquet('{source}')"  # noqa: S608
     con.execute(sql)
@@ -182,6 +181,18 @@ def _checked_slices(path: Path, spec: TableSpec, keys: list[Column]) -> Iterator
         # Growing ids, as logs have them, are unique; any others are compared all together.
         raw = read_raw(path, [spec.key])
         _check_key(pa.table(_converted_columns(raw, spec, (spec.column(spec.key),), path)), spec, path)
+
+
+def refuse_bad_text(path: Path | str, spec: TableSpec) -> None:
+    """Raises BadInput for the first free text of a Parquet file that is not UTF-8, if there is one."""
+    path = Path(path)
+    found = parquet_schema(path).names
+    for column in spec.columns:
+        if column.kind is Kind.TEXT and column.name in found:
+            start = 0
+            for raw in read_slices(path, [column.name], as_dictionary=(), rows=SLICE_ROWS):
+                _converted_columns(raw, spec, (column,), path, first_row=start)
+                start += raw.num_rows
 
 
 def check_references(

@@ -8,6 +8,9 @@ from datetime import UTC, datetime, timedelta
 from core.errors import BadInput
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+#: No time of ours lies outside: what does is a slip of the pen, and days without end to walk through.
+EARLIEST = EPOCH
+LATEST = datetime(2100, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 DAY = timedelta(days=1)
 
@@ -23,17 +26,16 @@ def from_us(microseconds: int) -> datetime:
 
 
 def parse_utc(text: str, *, name: str = "time") -> datetime:
-    """Reads an ISO 8601 date or date-time; a time without an offset is UTC. Raises BadInput."""
+    """Reads an ISO 8601 date or date-time from EARLIEST to LATEST; without an offset it is UTC. Raises BadInput."""
     try:
         moment = datetime.fromisoformat(text.strip())
     except ValueError:
         raise BadInput(f"{name} {text!r} is not an ISO date or date-time such as 2026-11-01") from None
     if moment.tzinfo is None:
-        return moment.replace(tzinfo=UTC)
-    try:
-        return moment.astimezone(UTC)
-    except OverflowError:
-        raise BadInput(f"{name} {text!r} is outside the years 1 to 9999 in UTC") from None
+        moment = moment.replace(tzinfo=UTC)
+    if not EARLIEST <= moment <= LATEST:
+        raise BadInput(f"{name} {text!r} is not between {EARLIEST:%Y-%m-%d} and {LATEST:%Y-%m-%d}")
+    return moment.astimezone(UTC)
 
 
 @dataclass(frozen=True, slots=True)

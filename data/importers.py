@@ -38,11 +38,15 @@ class Import:
 
 def find_files(folder: Path) -> dict[str, Path]:
     """The file of each table in `folder`. Raises BadInput for none at all, or two of one name."""
-    if not folder.is_dir():
-        raise BadInput("there is no such folder", file=folder)
+    try:
+        if not folder.is_dir():
+            raise BadInput("there is no such folder", file=folder)
+        entries = sorted(folder.iterdir())
+    except OSError as error:
+        raise BadInput(f"can not be read: {error.strerror or error}", file=folder) from error
     found: dict[str, Path] = {}
     for name in SPECS:
-        files = sorted(p for p in folder.iterdir() if p.stem == name and p.suffix.lower() in SUFFIXES)
+        files = [p for p in entries if p.stem == name and p.suffix.lower() in SUFFIXES]
         if len(files) > 1:
             raise BadInput(f"holds both {files[0].name} and {files[1].name}; leave one", file=folder)
         if files:

@@ -9,6 +9,9 @@ from core.errors import BadInput
 from core.timewindows import to_us
 from data.world import DAY_US
 
+#: More people, or more of one thing a person, than any machine holds in memory.
+MOST = 10_000_000
+
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
@@ -30,14 +33,16 @@ class Plan:
     def __post_init__(self) -> None:
         rules = (
             (self.users >= 10, "--users must be at least 10"),
+            (self.users <= MOST, f"--users must be at most {MOST}"),
             (0 < self.creator_ratio <= 1, "--creator-ratio must be above 0 and at most 1"),
             (0 <= self.min_videos <= self.max_videos, "--min-videos must be between 0 and --max-videos"),
+            (max(self.max_videos, self.max_events, self.max_tx) <= MOST, f"no --max-… can be more than {MOST}"),
             (self.max_videos >= 1, "--max-videos must be at least 1"),
             (0 <= self.min_events <= self.max_events, "--min-events must be between 0 and --max-events"),
             (0 <= self.min_tx <= self.max_tx, "--min-tx must be between 0 and --max-tx"),
             (1 <= self.days <= 366, "--days must be between 1 and 366"),
             (self.seed >= 0, "--seed must not be negative"),
-            (self.first_id >= 1, "--first-id must be at least 1"),
+            (1 <= self.first_id <= 2**62, "--first-id must be between 1 and 2**62"),
             (self.end.tzinfo is not None, "the end needs a time zone"),
         )
         for holds, sentence in rules:

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from core.errors import BadInput
+from core.table_files import require_text
 from data.attacks import cost_eur
 from data.dataset import Dataset
 from data.world import World
@@ -73,10 +74,14 @@ def check_target(folder: Path, kind: str) -> None:
     """Raises BadInput unless a snapshot of that kind may be written there."""
     if kind not in FORMATS:
         raise BadInput(f"--format must be one of {', '.join(FORMATS)}, not {kind!r}")
-    if folder.exists() and not folder.is_dir():
-        raise BadInput("is a file; a snapshot needs a folder", file=folder)
-    if folder.exists() and any(folder.iterdir()) and not (folder / MARKER).exists():
-        raise BadInput("holds other files; name an empty or a new folder", file=folder)
+    require_text(folder)
+    try:
+        if folder.exists() and not folder.is_dir():
+            raise BadInput("is a file; a snapshot needs a folder", file=folder)
+        if folder.exists() and any(folder.iterdir()) and not (folder / MARKER).exists():
+            raise BadInput("holds other files; name an empty or a new folder", file=folder)
+    except OSError as error:
+        raise BadInput(f"can not be used: {error.strerror or error}", file=folder) from error
 
 
 def write_snapshot(dataset: Dataset, folder: Path, kind: str = "json") -> list[Path]:

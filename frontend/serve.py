@@ -63,6 +63,9 @@ def check_settings() -> None:
 
 def check_port(port: int, host: str = LOCAL_HOST) -> None:
     """Raises ConfigError when the address is not this machine's or something listens there already."""
+    if not host.strip():
+        # Streamlit would take no address for every address.
+        raise ConfigError("--host is empty; name an address, or 0.0.0.0 for all of them")
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

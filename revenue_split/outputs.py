@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from core.errors import BadInput
+from core.table_files import require_text
 
 SUMMARY = "summary.json"
 ROW_GROUP = 1 << 15
@@ -21,12 +22,16 @@ ROW_GROUP = 1 << 15
 
 def check_folder(folder: Path, names: tuple[str, ...]) -> None:
     """Says before the work whether `folder` can take the results: new, empty, or holding earlier results alone."""
-    if folder.exists() and not folder.is_dir():
-        raise BadInput("is a file; the results need a folder", file=folder)
-    parent = next(p for p in folder.absolute().parents if p.exists())
-    if not parent.is_dir():
-        raise BadInput(f"can not be made: {parent} is a file", file=folder)
-    found = sorted(entry.name for entry in folder.iterdir()) if folder.exists() else []
+    require_text(folder)
+    try:
+        if folder.exists() and not folder.is_dir():
+            raise BadInput("is a file; the results need a folder", file=folder)
+        parent = next(p for p in (folder.absolute(), *folder.absolute().parents) if p.exists())
+        if not parent.is_dir():
+            raise BadInput(f"can not be made: {parent} is a file", file=folder)
+        found = sorted(entry.name for entry in folder.iterdir()) if folder.exists() else []
+    except OSError as error:
+        raise BadInput(f"can not be used: {error.strerror or error}", file=folder) from error
     strange = [name for name in found if name not in names]
     if strange or (found and SUMMARY not in found):
         other = strange[0] if strange else found[0]

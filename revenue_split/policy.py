@@ -19,6 +19,8 @@ Ints = npt.NDArray[np.int64]
 BASIS_POINTS = 10_000
 MICRO = 10**6
 PPB = 10**9
+#: Cents times basis points have to fit into 64 bits, here and in the database.
+MOST_CENTS = 10**14 - 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,15 +18,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import typer
 
-from core.engine import DEFAULT_MEMORY_LIMIT, connect
+from core.engine import DEFAULT_MEMORY_LIMIT, connect, engine_refusals
 from core.errors import BadInput
 from core.lean import start_arrow_alone
-from core.tables import EVENTS, USERS, VIDEOS, check_references, read_table, scan_table
+from core.limits import MOST_THREADS
+from core.tables import EVENTS, USERS, VIDEOS, check_references, read_table, refuse_bad_text, scan_table
 from core.timewindows import Window, from_us, parse_utc, to_us
 from revenue_split.allocation import SplitResult, split_window
 from revenue_split.outputs import SUMMARY, check_folder, write_folder
-from revenue_split.policy import POLICIES, Policy, policy_named
-from viewer_activity.model import score_window
+from revenue_split.policy import MOST_CENTS, POLICIES, Policy, policy_named
+from viewer_activity.model import WindowScores, score_window
 from viewer_activity.signals import DAY_US
 
 RESULTS = ("viewer_weights", "video_aggregates", "video_rev_shares", "creator_payouts")
@@ -69,20 +70,14 @@ def split_files(con: duckdb.DuckDBPyConnection, job: Job) -> dict[str, Any]:
     """
     if job.pool_cents < 0:
         raise BadInput(f"--pool-cents can not be negative, got {job.pool_cents}")
+    if job.pool_cents > MOST_CENTS:
+        raise BadInput(f"--pool-cents can be {MOST_CENTS} at most, got {job.pool_cents}")
     check_folder(job.out, FILES)
     clock = Clock()
     with clock.stage("read"):
         users, videos, rows, first = _read(con, job)
     with clock.stage("score"):
-        scored = score_window(
-            con,
-            job.policy.model,
-            job.window,
-            seen=_with_history(job.window, first),
-            videos=videos,
-            as_of=job.as_of,
-            with_quiet=True,
-        )
+        scored = _score(con, job, videos, first)
         scores = scored.days
     with clock.stage("split"):
         result = split_window(
@@ -143,6 +138,23 @@ def _fits(users: pa.Table, videos: pa.Table, keys: pa.Table) -> bool:
     except BadInput:
         return False
     return True
+
+
+def _score(con: duckdb.DuckDBPyConnection, job: Job, videos: pa.Table, first: int | None) -> WindowScores:
+    try:
+        return score_window(
+            con,
+            job.policy.model,
+            job.window,
+            seen=_with_history(job.window, first),
+            videos=videos,
+            as_of=job.as_of,
+            with_quiet=True,
+        )
+    except duckdb.InvalidInputException:
+        # Free text is left to the engine, so that a good log is read once; which row it was is looked up only now.
+        refuse_bad_text(job.events, EVENTS)
+        raise
 
 
 def _with_history(window: Window, first_us: int | None) -> Window:
@@ -212,7 +224,9 @@ def main(
         str, typer.Option(envvar="FAIRSHARE_MEMORY_LIMIT", help="DuckDB's; more is spilled to disk.")
     ] = DEFAULT_MEMORY_LIMIT,
     temp_dir: Annotated[Path | None, typer.Option(envvar="FAIRSHARE_TEMP_DIR", help="Where DuckDB spills to.")] = None,
-    threads: Annotated[int | None, typer.Option(envvar="FAIRSHARE_THREADS", min=1, help="By default all.")] = None,
+    threads: Annotated[
+        int | None, typer.Option(envvar="FAIRSHARE_THREADS", min=1, max=MOST_THREADS, help="By default all.")
+    ] = None,
 ) -> None:
     """Score a window and split a pool with files alone: no database, no network.
 
@@ -236,7 +250,7 @@ def main(
         as_of=parse_utc(as_of, name="--as-of") if as_of else None,
     )
     start_arrow_alone()
-    with connect(memory_limit=memory_limit, threads=threads, temp_dir=temp_dir) as con:
+    with connect(memory_limit=memory_limit, threads=threads, temp_dir=temp_dir) as con, engine_refusals():
         summary = split_files(con, job)
     typer.echo(json.dumps({name: summary[name] for name in REPORTED}, indent=2))
 

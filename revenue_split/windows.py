@@ -23,7 +23,7 @@ from core.timewindows import Window, parse_utc
 from revenue_split import gateway
 from revenue_split.allocation import SplitResult, split_window
 from revenue_split.errors import DaysNotScored, KeyReused
-from revenue_split.policy import POLICIES, Policy, PoolInputs, policy_named, pool_cents
+from revenue_split.policy import MOST_CENTS, POLICIES, Policy, PoolInputs, policy_named, pool_cents
 from revenue_split.report import closed_lines, preview_lines
 from revenue_split.units import mean_eis
 from viewer_activity.model import scorer
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 
 KINDS = ("regular", "bonus")
 NO_CAPS = (None, None, None, None)
-#: The database multiplies cents by basis points in 64 bits.
-MOST_CENTS = 10**14 - 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from cli import COMMANDS, paragraphs
+from core.cli import guarded
+from core.errors import BadInput
 from core.settings import ALIASES, ROOT, Settings
 
 PACKAGES = set(tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"])
@@ -115,3 +117,10 @@ def test_run_works_from_another_folder_whose_files_bear_our_names(tmp_path: Path
     )
     assert said.returncode == 0
     assert "pay creators by trusted engagement" in said.stdout
+
+
+def test_an_error_is_one_line_that_moves_no_cursor(capsys: pytest.CaptureFixture[str]) -> None:
+    """What is quoted may come from a file: no control character of it reaches the terminal."""
+    with pytest.raises(SystemExit), guarded():
+        raise BadInput("there is no \x1b[31mred\x07\nü")
+    assert capsys.readouterr().err == "error: there is no \\x1b[31mred\\x07 ü\n"

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from core.cli import progress
-from core.engine import connect
+from core.engine import connect, engine_refusals
 from core.errors import BadInput
 from core.settings import Settings, load_settings
 from core.timewindows import DAY, Window, parse_utc
@@ -46,7 +46,7 @@ def score_days(
     score = scorer(model)
     _refuse_open_days(days)
     done: list[DayDone] = []
-    with open_store(settings) as store, connect(settings) as con:
+    with open_store(settings) as store, connect(settings) as con, engine_refusals():
         kept = store.scored_days(model)
         todo = [day for day in days if again or day not in kept]
         if todo:

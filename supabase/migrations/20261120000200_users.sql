@@ -34,7 +34,13 @@ create table public.user_info (
   nationality text,
   address text,
   phone text,
-  email text
+  email text,
+  -- People may write their own row over the API: without this, plain text or megabytes would come in that way.
+  constraint personal_data_is_sealed_and_short check (
+    starts_with(first_name, 'v1.') and starts_with(last_name, 'v1.') and starts_with(date_of_birth, 'v1.')
+    and starts_with(nationality, 'v1.') and starts_with(address, 'v1.') and starts_with(phone, 'v1.')
+    and starts_with(email, 'v1.')
+    and length(concat(first_name, last_name, date_of_birth, nationality, address, phone, email)) <= 20000)
 );
 comment on table public.user_info is
   'Personal data. Every field is a token sealed by the application, bound to "user_info.<column>:<user_id>".';

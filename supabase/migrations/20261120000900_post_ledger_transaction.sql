@@ -22,7 +22,8 @@ declare
   v_bad jsonb;
   v_constraint text;
 begin
-  if coalesce(length(p_idempotency_key), 0) not between 1 and 200 or p_kind is null or p_event_at is null
+  if coalesce(length(p_idempotency_key), 0) not between 1 and 200 or p_kind is null
+    or not coalesce(isfinite(p_event_at), false)
     or coalesce(p_currency, '') !~ '^[A-Z]{3}$' or jsonb_typeof(p_entries) is distinct from 'array' then
     raise exception 'a posting needs a key of at most 200 letters, a kind, a time, a currency and a list of entries'
       using errcode = '22Z12', detail = jsonb_build_object('idempotency_key', p_idempotency_key)::text;
@@ -126,6 +127,13 @@ exception
         using errcode = '22Z13', detail = jsonb_build_object('ledger_transaction_id', p_reverses)::text;
     end if;
     raise;
+  when check_violation then
+    get stacked diagnostics v_constraint = constraint_name;
+    raise exception 'the posting breaks the rule "%"', replace(v_constraint, '_', ' ')
+      using errcode = '22Z12', detail = jsonb_build_object('rule', v_constraint)::text;
+  when foreign_key_violation or numeric_value_out_of_range then
+    raise exception 'the posting can not be kept: %', sqlerrm
+      using errcode = '22Z12', detail = jsonb_build_object('idempotency_key', p_idempotency_key)::text;
 end
 $$;
 comment on function public.post_ledger_transaction(text, text, jsonb, timestamptz, text, text, bigint, bigint) is

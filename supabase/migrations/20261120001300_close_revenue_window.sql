@@ -10,18 +10,44 @@
 -- add up, 22Z05 the pool is not what the policy allows, 22Z06 balances or KYC levels changed since the preview, 22Z07 a
 -- video of another creator, 22Z08 over the cap, 22Z12 malformed.
 
-create function public.window_cents(p_window jsonb, p_name text) returns bigint
+create function public.window_cents(
+  p_window jsonb, p_name text, p_most bigint default 99999999999999
+) returns bigint
 language plpgsql immutable set search_path = '' as $$
 begin
-  -- 14 digits: a product with basis points still fits into 64 bits.
-  if jsonb_typeof(p_window -> p_name) is distinct from 'number' or p_window ->> p_name !~ '^[0-9]{1,14}$' then
-    raise exception '% must be a whole number from 0 to 99999999999999, not %', p_name, coalesce(p_window ->> p_name, 'null')
+  -- 14 digits of cents times 10,000 basis points still fit into 64 bits.
+  if jsonb_typeof(p_window -> p_name) is distinct from 'number' or p_window ->> p_name !~ '^[0-9]{1,14}$'
+    or (p_window ->> p_name)::numeric > p_most then
+    raise exception '% must be a whole number from 0 to %, not %', p_name, p_most, coalesce(p_window ->> p_name, 'null')
       using errcode = '22Z12', detail = jsonb_build_object('field', p_name)::text;
   end if;
   return (p_window ->> p_name)::bigint;
 end
 $$;
-comment on function public.window_cents(jsonb, text) is 'A whole number that is not negative, or 22Z12.';
+comment on function public.window_cents(jsonb, text, bigint) is 'A whole number from 0 to p_most, or 22Z12.';
+
+create function public.check_policy(p_policy jsonb) returns void
+language plpgsql immutable set search_path = '' as $$
+declare
+  v_name text;
+  v_caps jsonb := p_policy -> 'kyc_caps_cents';
+begin
+  foreach v_name in array array['pool_bp', 'margin_target_bp', 'platform_fee_bp', 'risk_reserve_bp', 'quality_limit_bp']
+  loop
+    perform public.window_cents(p_policy, v_name, 10000);
+  end loop;
+  perform public.window_cents(p_policy, 'hold_days', 3660);
+  perform public.window_cents(p_policy, 'min_payout_cents');
+  -- A list that is missing or too short would cap nobody: "no cap" has to be said, by null, for each level.
+  if jsonb_typeof(v_caps) is distinct from 'array' or (
+    select count(*) filter (where c = 'null' or c::text ~ '^[0-9]{1,14}$') <> 4 or count(*) <> 4
+    from jsonb_array_elements(case when jsonb_typeof(v_caps) = 'array' then v_caps end) c) then
+    raise exception 'kyc_caps_cents must be four caps in whole cents, null for none, not %', coalesce(v_caps, 'null')
+      using errcode = '22Z12', detail = jsonb_build_object('field', 'kyc_caps_cents')::text;
+  end if;
+end
+$$;
+comment on function public.check_policy(jsonb) is 'Raises 22Z12 unless every figure that a close takes from the policy is there and in its range.';
 
 create function public.check_pool(p_window jsonb, p_policy jsonb) returns void
 language plpgsql immutable set search_path = '' as $$
@@ -78,6 +104,14 @@ begin
     raise exception 'allocations of % cents and a residual of % cents are not the pool of % cents',
       v_bad ->> 'allocated_cents', v_window.residual_cents, v_window.pool_cents
       using errcode = '22Z04', detail = v_bad::text;
+  end if;
+
+  -- What each would get without caps is only shown, and has to be a part of the same pool.
+  select jsonb_build_object('alloc_cents', sum(a.alloc_cents)) into v_bad
+  from public.window_allocations a where a.revenue_window_id = p_window_id;
+  if (v_bad ->> 'alloc_cents')::numeric > v_window.pool_cents then
+    raise exception 'shares of % cents before caps are more than the pool of % cents',
+      v_bad ->> 'alloc_cents', v_window.pool_cents using errcode = '22Z04', detail = v_bad::text;
   end if;
 
   select jsonb_build_object('creator_id', coalesce(a.creator_id, s.creator_id), 'videos_cents', s.cents,
@@ -141,6 +175,13 @@ begin
     raise exception 'a close needs a key of at most 180 letters, a window with its policy, shares and allocations'
       using errcode = '22Z12', detail = jsonb_build_object('idempotency_key', p_idempotency_key)::text;
   end if;
+  if coalesce(length(p_window ->> 'policy_name'), 0) not between 1 and 100
+    or coalesce(length(p_window ->> 'model'), 0) not between 1 and 100
+    or coalesce(p_window ->> 'currency', '') !~ '^[A-Z]{3}$' then
+    raise exception 'a window needs the names of its policy and model, and a currency of three letters'
+      using errcode = '22Z12', detail = jsonb_build_object('idempotency_key', p_idempotency_key)::text;
+  end if;
+  perform public.check_policy(v_policy);
   v_hash := encode(sha256(convert_to(
     jsonb_build_array(p_window, p_shares, p_allocations)::text, 'utf8')), 'hex');
 
@@ -159,8 +200,10 @@ begin
 
   v_start := (p_window ->> 'window_start')::timestamptz;
   v_end := (p_window ->> 'window_end')::timestamptz;
-  if v_start is null or v_end is null or v_start >= v_end or v_end > now() then
-    raise exception 'a window needs a start, and an end after it that has passed'
+  -- No event is older than 1970 (core.timewindows); without an earliest time one window could take the whole past.
+  if v_start is null or v_end is null or v_start < timestamptz '1970-01-01 00:00+00' or v_start >= v_end
+    or v_end > now() then
+    raise exception 'a window needs a start from 1970 on, and an end after it that has passed'
       using errcode = '22Z12', detail = jsonb_build_object('window_start', v_start, 'window_end', v_end)::text;
   end if;
   select jsonb_build_object('revenue_window_id', w.id, 'window_start', w.window_start, 'window_end', w.window_end)
@@ -290,6 +333,17 @@ exception
         else 'the figures break the rule "' || replace(v_constraint, '_', ' ') || '"' end
       using errcode = case v_constraint when 'allocation_stays_under_its_cap' then '22Z08' else '22Z04' end,
         detail = jsonb_build_object('rule', v_constraint)::text;
+  when unique_violation then
+    get stacked diagnostics v_constraint = constraint_name;
+    raise exception '%', case v_constraint
+        when 'one_share_per_window_and_video' then 'a video stands in the shares twice'
+        when 'window_allocations_pkey' then 'a creator stands in the allocations twice'
+        else 'the figures break the rule "' || replace(v_constraint, '_', ' ') || '"' end
+      using errcode = '22Z04', detail = jsonb_build_object('rule', v_constraint)::text;
+  when not_null_violation or foreign_key_violation or invalid_text_representation or invalid_parameter_value
+    or numeric_value_out_of_range or invalid_datetime_format or datetime_field_overflow then
+    raise exception 'the figures can not be kept: %', sqlerrm using errcode = '22Z12',
+      detail = jsonb_build_object('idempotency_key', p_idempotency_key)::text;
   when exclusion_violation then
     raise exception 'a closed window overlaps % to %', v_start, v_end
       using errcode = '22Z03', detail = jsonb_build_object('window_start', v_start, 'window_end', v_end)::text;
@@ -304,7 +358,8 @@ language sql immutable set search_path = '' as $$
 $$;
 comment on function public.cents_text(bigint) is '1234 becomes 12.34; for amounts that are not negative.';
 
-revoke all on function public.window_cents(jsonb, text), public.check_pool(jsonb, jsonb),
-  public.check_window_figures(bigint), public.close_revenue_window(text, jsonb, jsonb, jsonb), public.cents_text(bigint)
+revoke all on function public.window_cents(jsonb, text, bigint), public.check_policy(jsonb),
+  public.check_pool(jsonb, jsonb), public.check_window_figures(bigint),
+  public.close_revenue_window(text, jsonb, jsonb, jsonb), public.cents_text(bigint)
   from public, anon, authenticated, service_role;
 grant execute on function public.close_revenue_window(text, jsonb, jsonb, jsonb) to authenticated, service_role;

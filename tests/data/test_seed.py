@@ -254,6 +254,10 @@ def test_the_window_is_told_by_start_end_and_days() -> None:
     ("arguments", "sentence"),
     [
         (["--users", "3"], "--users must be at least 10"),
+        (["--users", "99999999999"], "--users must be at most 10000000"),
+        (["--max-events", "99999999999"], "no --max-… can be more than 10000000"),
+        (["--first-id", str(2**63)], "--first-id must be between 1 and 2**62"),
+        (["--out", "x" * 300], "can not be used: File name too long"),
         (["--attacks", "bots"], "there is no attack 'bots'"),
         (["--end", "soon"], "--end 'soon' is not an ISO date"),
         (["--format", "xml"], "--format must be one of json, parquet"),

@@ -207,6 +207,9 @@ def test_files_that_can_not_be_read_end_in_one_sentence(tmp_path: Path) -> None:
         "short.csv": (b"id,kyc_level\n1,2\n2\n", "row 2: has 1 fields where the header has 2"),
         "twice.csv": (b"id,id\n1,2\n", "column id: the column stands there twice"),
         "latin.csv": (b"id,created_at\n1,2026-01-01\n2,\xe9\n", "column created_at, row 2"),
+        "wide.csv": ("id\n1\n".encode("utf-16"), "is not text in UTF-8"),
+        "noise.csv": (b"id,kyc_level\n1,2\n\xff,\xfe,\x80\n", "is not text in UTF-8"),
+        "cut.csv": (b"id\n1,\xc3", "is not text in UTF-8"),
         "broken.jsonl": (b'{"id": 1}\n\n{"id": 2\n{"id": 3}\n', "row 2: can not be read as JSON"),
         "list.jsonl": (b'{"id": 1}\n[2]\n', "row 2: can not be read as JSON"),
         "nan.jsonl": (b'{"id": 1, "kyc_level": NaN}\n', "row 1"),
@@ -239,6 +242,26 @@ def test_a_column_of_another_type_is_refused_not_reinterpreted(tmp_path: Path) -
             with pytest.raises(BadInput) as caught:
                 read(tmp_path / "events.parquet", EVENTS)
             assert caught.value.column == column
+
+
+def test_what_python_can_not_say_is_still_named(tmp_path: Path) -> None:
+    """Parquet's text may be no UTF-8 and its times lie past the year 9999."""
+    path = tmp_path / "events.parquet"
+    for column, bad, words in (
+        ("device_id", pa.array([b"\xff\xfe"]).view(pa.string()), "is not text"),
+        ("event_type", pa.array([b"\xff\xfe"]).view(pa.string()), "is not text"),
+        ("ts", pa.array([2**62]).cast(pa.timestamp("us", "UTC")), f"{2**62} is not between"),
+        ("ts", pa.array([-(2**62)]).cast(pa.timestamp("us", "UTC")), f"{-(2**62)} is not between"),
+    ):
+        good = pa.Table.from_pylist([EVENT | {"ts": NOON, "event_id": 2}])
+        rows = pa.concat_tables([good, good.set_column(good.column_names.index(column), column, bad)])
+        pq.write_table(rows.set_column(0, "event_id", pa.array([1, 2])), path)
+        with pytest.raises(BadInput, match=words) as caught:
+            read_table(path, EVENTS)
+        assert (caught.value.column, caught.value.row) == (column, 2)
+        if column != "device_id":  # left to the engine there
+            with pytest.raises(BadInput, match=words):
+                scanned(duckdb.connect(), path, EVENTS, "e")
 
 
 @pytest.mark.parametrize("slice_rows", [1, 2, 100])

@@ -56,8 +56,8 @@ def test_the_matrix_notices_a_new_table_and_a_new_function(sql_db: psycopg.Conne
 
 def test_people_change_their_own_personal_data_and_nobody_elses(sql_db: psycopg.Connection, world: World) -> None:
     with acting_as(sql_db, "owner", world):
-        assert sql_db.execute("update user_info set first_name = 'sealed'").rowcount == 1
-    named = sql_db.execute("select user_id from user_info where first_name = 'sealed'").fetchall()
+        assert sql_db.execute("update user_info set first_name = 'v1.sealed'").rowcount == 1
+    named = sql_db.execute("select user_id from user_info where first_name = 'v1.sealed'").fetchall()
     assert named == [(world.users["owner"],)]
 
 

@@ -48,6 +48,32 @@ def test_an_amount_is_a_whole_number_other_than_zero(sql_db: psycopg.Connection,
     assert code_of(sql_db, "k", *entries) == "22Z12"  # type: ignore[arg-type]
 
 
+MOST = 10**18 - 1
+MALFORMED = {
+    "an unknown kind of account": [("nope", None, 1)],
+    "a creator's account without a creator": [("creator_available", None, 1)],
+    "the platform's account with an owner": [("platform_fee", 2, 1)],
+    "an unknown creator": [("creator_available", 10**12, 1)],
+    "more on one account than can be counted": [("platform_fee", None, MOST)] * 10,
+}
+
+
+@pytest.mark.parametrize("case", MALFORMED)
+def test_entries_that_can_not_be_kept_are_refused_in_words(case: str, sql_db: psycopg.Connection, world: World) -> None:
+    entries = MALFORMED[case]
+    against = [("platform_revenue", None, -cents) for _, _, cents in entries]
+    assert code_of(sql_db, "k", *entries, *against) == "22Z12"  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("when", ["infinity", "-infinity"])
+def test_a_posting_happened_at_some_time(sql_db: psycopg.Connection, world: World, when: str) -> None:
+    entries = '[{"kind": "platform_revenue", "amount_cents": -1}, {"kind": "platform_fee", "amount_cents": 1}]'
+    with pytest.raises(psycopg.Error) as caught:
+        sql_db.execute("select post_ledger_transaction('k', 'bonus', %s, %s)", (entries, when))
+    assert caught.value.sqlstate == "22Z12"
+    assert one(sql_db, "select count(*) from ledger_transactions") == 0
+
+
 def test_a_retry_gives_the_same_answer_and_one_effect(sql_db: psycopg.Connection, world: World) -> None:
     owner = world.users["owner"]
     entries = (("platform_revenue", None, -500), ("creator_available", owner, 500))

@@ -35,6 +35,19 @@ def test_a_sign_up_makes_a_viewer_with_empty_personal_data(sql_db: psycopg.Conne
     assert found[0][3] == user
 
 
+@pytest.mark.parametrize("text", ["+49 151 5550123", "", "v1." + "x" * 20_000], ids=["plain", "empty", "long"])
+def test_personal_data_comes_in_sealed_and_short_or_not_at_all(
+    sql_db: psycopg.Connection, world: World, text: str
+) -> None:
+    """People may change their own row over the data API, past the application that seals it."""
+    change = "update user_info set phone = %s where user_id = %s"
+    with acting_as(sql_db, "owner", world):
+        sql_db.execute(change, ("v1.sealed", world.users["owner"]))
+    with pytest.raises(psycopg.errors.CheckViolation), acting_as(sql_db, "owner", world):
+        sql_db.execute(change, (text, world.users["owner"]))
+    assert one(sql_db, "select phone from user_info where user_id = %s", world.users["owner"]) == "v1.sealed"
+
+
 def test_who_leaves_keeps_the_row_that_events_and_the_ledger_point_to(sql_db: psycopg.Connection, world: World) -> None:
     owner = world.users["owner"]
     sql_db.execute("delete from auth.users where id = %s", (world.logins["owner"],))

@@ -34,6 +34,13 @@ def test_a_taken_port_is_one_line_and_exit_2(stack: Any) -> None:
     assert ended.stderr.splitlines() == [f"error: port {port} on 127.0.0.1 is taken; choose another with --port"]
 
 
+def test_no_address_is_not_every_address(stack: Any) -> None:
+    """Streamlit listens everywhere when it is told nothing."""
+    ended = start("--host", " ", "--port", str(free_port()), environment={**os.environ, **stack_variables(stack)})
+    assert ended.returncode == 2
+    assert ended.stderr.splitlines() == ["error: --host is empty; name an address, or 0.0.0.0 for all of them"]
+
+
 def test_a_bad_key_is_one_line_and_exit_2(stack: Any) -> None:
     """Without the data key no session could be kept: say so before anybody signs in."""
     known = {**os.environ, **stack_variables(stack), "FAIRSHARE_STACK": "", "FAIRSHARE_DATA_KEY": "c2hvcnQ="}

@@ -199,7 +199,16 @@ def test_a_bad_value_is_named_with_file_column_and_row(folder, tmp_path, capsys,
         ({"end": "soon"}, ["--end", "'soon'"]),
         ({"as_of": "later"}, ["--as-of", "'later'"]),
         ({"pool_cents": "ten"}, ["--pool-cents", "integer"]),
-        ({"memory_limit": "much"}, ["DuckDB", "Memory"]),
+        ({"pool_cents": 10**14}, ["--pool-cents", "99999999999999 at most"]),
+        ({"pool_cents": 10**20}, ["--pool-cents", "99999999999999 at most"]),
+        ({"memory_limit": "much"}, ["memory limit", "'much'"]),
+        ({"memory_limit": "-1GB"}, ["memory limit", "'-1GB'"]),
+        ({"memory_limit": "1MB"}, ["memory limit is too small"]),
+        ({"threads": 0}, ["--threads", "greater than or equal to 1"]),
+        ({"threads": 100_000}, ["--threads", "less than or equal to 1024"]),
+        ({"start": "0001-01-01"}, ["--start", "not between 1970-01-01 and 2100-01-01"]),
+        ({"end": "9999-12-31"}, ["--end", "not between 1970-01-01 and 2100-01-01"]),
+        ({"as_of": "9999-12-31T23:59:59-14:00"}, ["--as-of", "not between"]),
     ],
     ids=lambda part: str(part),
 )
@@ -211,6 +220,69 @@ def test_a_missing_column_is_named(folder, tmp_path, capsys):
     path = tmp_path / "events.parquet"
     pq.write_table(pq.read_table(folder / "events.parquet").drop_columns(["ts"]), path)
     assert_refused(folder, tmp_path, capsys, [str(path), "ts"], events=path)
+
+
+@pytest.mark.parametrize("column", ["event_id", "device_id", "ip_hash"])
+def test_a_column_that_need_not_be_there_may_be_missing(folder, tmp_path, column):
+    path = tmp_path / "events.parquet"
+    pq.write_table(pq.read_table(folder / "events.parquet").drop_columns([column]), path)
+    assert run(folder, tmp_path / "out", events=path) == 0
+
+
+def test_a_missing_type_of_event_is_named(folder, tmp_path, capsys):
+    """The word list is read as a dictionary, and asking for one that is not there once ended in a KeyError."""
+    path = tmp_path / "events.parquet"
+    pq.write_table(pq.read_table(folder / "events.parquet").drop_columns(["event_type"]), path)
+    assert_refused(folder, tmp_path, capsys, [str(path), "the column event_type is missing"], events=path)
+
+
+@pytest.mark.parametrize("column", ["device_id", "ip_hash", "event_type"])
+def test_bytes_that_are_no_text_are_named_though_the_engine_reads_them_first(folder, tmp_path, capsys, column):
+    path = tmp_path / "events.parquet"
+    events = pq.read_table(folder / "events.parquet")
+    words = [(word or "").encode() for word in events[column].to_pylist()]
+    words[6] = b"\xff\xfe"
+    raw = pa.array(words, pa.binary())
+    text = pa.Array.from_buffers(pa.string(), len(raw), raw.buffers())  # as a careless writer leaves it
+    pq.write_table(events.set_column(events.column_names.index(column), column, text), path)
+    assert_refused(folder, tmp_path, capsys, [str(path), f"column {column}", "row 7", "is not text"], events=path)
+
+
+@pytest.mark.parametrize("name", ["events[1].parquet", "e*.parquet", "ü 'x\" .parquet", "events[1].jsonl"])
+def test_a_name_is_a_name_and_no_pattern(folder, tmp_path, name):
+    """DuckDB would read `events1.jsonl` for the last, and may read every file of the folder for the second."""
+    events = pq.read_table(folder / "events.parquet").slice(0, 2_000)
+    lines = "\n".join(json.dumps(row | {"ts": row["ts"].isoformat()}) for row in events.to_pylist())
+    for path in (tmp_path / name, tmp_path / "plain" / f"events{Path(name).suffix}"):
+        path.parent.mkdir(exist_ok=True)
+        if path.suffix == ".jsonl":
+            path.write_text(lines)
+        else:
+            pq.write_table(events, path)
+        # Others whose names fit the patterns.
+        for other in ("events1", "ee"):
+            pq.write_table(events.slice(0, 0), tmp_path / f"{other}.parquet")
+            (tmp_path / f"{other}.jsonl").write_text("no JSON")
+        assert run(folder, path.parent / "out", events=path) == 0
+    assert contents(tmp_path / "out") == contents(tmp_path / "plain" / "out")
+
+
+@pytest.mark.parametrize(
+    ("out", "words"),
+    [
+        ("/", ["holds"]),
+        ("/proc/nothing", ["can not be written"]),
+        ("x" * 300, ["can not be used", "too long"]),
+        ("\udcff", ["not text in UTF-8"]),
+    ],
+    ids=["the root", "no file system", "a long name", "no text"],
+)
+def test_a_place_that_can_not_take_the_result_is_one_line(folder, tmp_path, capsys, out, words):
+    assert run(folder, tmp_path / out) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert all(word in said for word in words), said
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_broken_parquet_file_is_named(folder, tmp_path, capsys):
