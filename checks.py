@@ -22,7 +22,7 @@ from core.settings import ROOT
 from local_stack.stack import Stack
 
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-_TEST_STACK = re.compile(r"test-(\d+)$")
+_TEST_STACK = re.compile(r"test-(\d+)(-\w+)?")
 _PYTHON = [sys.executable, "-P", "-m"]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,10 +49,10 @@ class RunningStack:
         return self.settings.fairshare_mailbox_dir
 
 
-@pytest.fixture(scope="session")
-def stack() -> Iterator[RunningStack]:
-    """Postgres, Auth, Storage and the data API, for real."""
-    local = Stack(f"test-{os.getpid()}")
+@contextmanager
+def running_stack(name: str) -> Iterator[RunningStack]:
+    """A migrated, empty local Supabase of this name, removed afterwards."""
+    local = Stack(name)
     try:
         # A template without connections is what `create database … template` needs.
         local.migrate_only()
@@ -59,6 +60,13 @@ def stack() -> Iterator[RunningStack]:
         yield RunningStack(local, local.up())
     finally:
         local.remove()
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[RunningStack]:
+    """Postgres, Auth, Storage and the data API, for real."""
+    with running_stack(f"test-{os.getpid()}") as running:
+        yield running
 
 
 @pytest.fixture

@@ -11,7 +11,15 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
 from frontend import surroundings
+from tests.conftest import RunningStack, running_stack
 from tests.portal.scene import LAUNCH, PASSWORD, Person, Portal, find_chromium, make_person, serve, stack_variables
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[RunningStack]:
+    """One that no other test closes windows in: the pages speak of the last closed window."""
+    with running_stack(f"test-{os.getpid()}-portal") as running:
+        yield running
 
 
 @pytest.fixture(scope="session")
