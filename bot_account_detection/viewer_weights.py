@@ -6,6 +6,7 @@ one half only where two independent families speak, or where the tier alone is t
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,18 @@ from core.timewindows import Window, to_us
 
 FOLDER = Path(__file__).with_name("signals")
 #: The families that can speak for each other; the tier is none of them.
-INDEPENDENT = ("device", "together", "lockstep", "one_shot", "crowd", "concentration", "circle")
+INDEPENDENT = (
+    "device", "together", "lockstep", "one_shot", "crowd", "batch", "praise", "detached", "concentration", "circle",
+)  # fmt: skip
+#: Those that compare a creator's audience with other audiences: the strongest of them counts.
+AUDIENCE = ("one_shot", "crowd", "batch", "praise", "detached")
+#: The kinds that each of them tells apart; batches of one age are as many as the ages allow.
+CELLS = {"one_shot": (1,), "crowd": (1, 2, 3), "praise": (1,), "detached": (1,)}
 FAMILIES = ("tier", *INDEPENDENT)
+#: What the circles are judged by, in the order in which their family takes it.
+CIRCLE = (
+    "given", "returned", "praise", "all_given", "by_chance", "praise_by_chance", "partners_by_chance",
+)  # fmt: skip
 #: Each family's code on a viewer who counts less by it.
 REASONS = {
     "tier": "new_account",
@@ -31,6 +42,9 @@ REASONS = {
     "lockstep": "moves_in_lockstep",
     "one_shot": "one_shot_crowd",
     "crowd": "crowd_for_one_creator",
+    "batch": "accounts_of_one_age",
+    "praise": "crowd_that_praises",
+    "detached": "crowd_that_comes_for_this_alone",
     "concentration": "one_creator_only",
     "circle": "mutual_circle",
 }
@@ -53,7 +67,8 @@ def weigh(
     con.execute(f"set variable since_us = {max(0, window.start_us - t.lookback_us)}")
     con.execute(f"set variable until_us = {window.end_us}")
     con.execute(f"set variable as_of_us = {to_us(as_of) if as_of else window.end_us}")
-    for relation in ("acts", "visits"):
+    con.execute(f"set variable sitting_us = {t.sitting_us}")
+    for relation in ("acts", "visits", "pairs"):
         con.execute(_sql(relation, t))
     people = _read(con, "accounts", t)
     ids = people["user_id"].astype(np.int64)
@@ -63,12 +78,19 @@ def weigh(
         ),
         "device": _device(con, ids, t),
         "together": _together(con, ids, t),
-        "circle": _circle(con, ids, t),
     }
+    factors["circle"], mutual = _circle(con, ids, t)
     strict, loose, cluster, size = _lockstep(con, ids, t)
-    factors |= _loyalty(con, ids, factors | {"lockstep": strict}, t)
+    factors["concentration"] = _concentration(con, ids, t)
+    standing = np.prod([*(factors[name] for name in factors if name != "concentration"), strict], axis=0)
+    errands = _errands(con, ids, standing, people["age_days"], t)
+    factors |= {name: errands.by_account(name, len(ids)) for name in AUDIENCE}
     factors["lockstep"] = corroborated(strict, loose, factors, t)
     weight = combine(factors, t)
+    found = pa.concat_tables([mutual, errands.discounts(ids, factors, weight, t)])
+    con.register("found", found)
+    con.execute(_sql("discounts", t))
+    con.unregister("found")
     in_cluster = size >= t.cluster_least
     names = ids[cluster] if len(ids) else ids
     return pa.table(
@@ -105,8 +127,13 @@ def combine(factors: dict[str, Floats], t: Thresholds = THRESHOLDS) -> Floats:
     product = np.ones(len(factors["tier"]))
     speaking = np.zeros(len(product), np.int64)
     for name in INDEPENDENT:
-        product = product * factors[name]
+        # What a circle does for itself is taken off there, and its members' other acts are left alone.
+        if name == "circle":
+            continue
         speaking += speaks(name, factors[name], t)
+        if name not in AUDIENCE:
+            product = product * factors[name]
+    product = product * np.min([factors[name] for name in AUDIENCE], axis=0)
     weight = factors["tier"] * product
     half = t.least_with_one_family
     least = half * np.minimum(1.0, factors["tier"] / half) ** t.young_floor_power
@@ -143,11 +170,19 @@ def _together(con: duckdb.DuckDBPyConnection, ids: Ints, t: Thresholds) -> Float
     return families.together(at[known], d["together"][known], d["share"][known], d["accounts"][known], len(ids), t)
 
 
-def _circle(con: duckdb.DuckDBPyConnection, ids: Ints, t: Thresholds) -> Floats:
+def _circle(con: duckdb.DuckDBPyConnection, ids: Ints, t: Thresholds) -> tuple[Floats, pa.Table]:
     d = _read(con, "circle", t)
-    at, known = _at(ids, d["one"])
-    given, returned, all_given, by_chance = (d[name][known] for name in ("given", "returned", "all_given", "by_chance"))
-    return families.circle(at[known], given, returned, all_given, by_chance, len(ids), t)
+    (one, first_known), (two, second_known) = _at(ids, d["one"]), _at(ids, d["two"])
+    known = first_known & second_known
+    figures = (d[name][known] for name in CIRCLE)
+    factor, pair = families.circle(one[known], two[known], *figures, len(ids), t)
+    return factor, _in_thousandths(d["one"][known], d["two"][known], pair)
+
+
+def _in_thousandths(user: Ints, creator: Ints, rate: Floats) -> pa.Table:
+    thousandths = np.clip(np.rint(1000.0 * rate), 1, 1000).astype(np.int64)
+    less = thousandths < 1000
+    return pa.table({"user_id": user[less], "creator_id": creator[less], "thousandths": thousandths[less]})
 
 
 def _lockstep(con: duckdb.DuckDBPyConnection, ids: Ints, t: Thresholds) -> tuple[Floats, Floats, Ints, Ints]:
@@ -160,30 +195,100 @@ def _lockstep(con: duckdb.DuckDBPyConnection, ids: Ints, t: Thresholds) -> tuple
     return families.lockstep(one[known], two[known], together, close, alike, by_chance, len(ids), t)
 
 
-def _loyalty(con: duckdb.DuckDBPyConnection, ids: Ints, others: dict[str, Floats], t: Thresholds) -> dict[str, Floats]:
-    """The three families that look at where an account goes most; `others` says who is counted first."""
+def _concentration(con: duckdb.DuckDBPyConnection, ids: Ints, t: Thresholds) -> Floats:
     d = _read(con, "loyalty", t)
     at, known = _at(ids, d["user_id"])
-    standing = np.prod(list(others.values()), axis=0)
-    con.register("standing", pa.table({"user_id": ids, "nano": np.rint(standing * 1e9).astype(np.int64)}))
-    creators = _read(con, "audience", t)
+    factor = np.ones(len(ids))
+    found = families.concentration(
+        d["visits"].astype(np.float64), d["all_visits"].astype(np.float64), d["popularity"], t
+    )
+    factor[at[known]] = found[known]
+    return factor
+
+
+@dataclass(frozen=True, slots=True)
+class Errands:
+    """The accounts of odd audiences, one entry an account and creator: the factor of each family there, and how much
+    of the account's visits go there (1 from a quarter on).
+    """
+
+    account: Ints
+    creator: Ints
+    used: Floats
+    factors: dict[str, Floats]
+
+    def by_account(self, name: str, count: int) -> Floats:
+        """The factor of each account: a creator whom it visits now and then says less about it."""
+        factor = np.ones(count)
+        np.minimum.at(factor, self.account, 1.0 - (1.0 - self.factors[name]) * self.used)
+        return factor
+
+    def discounts(self, ids: Ints, factors: dict[str, Floats], weight: Floats, t: Thresholds) -> pa.Table:
+        """What an account's acts for one creator count beside its weight: user_id, creator_id, thousandths."""
+        here = {name: values[self.account] for name, values in factors.items()} | self.factors
+        rate = combine(here, t) / np.maximum(weight[self.account], 1e-12)
+        return _in_thousandths(ids[self.account], self.creator, rate)
+
+
+def _errands(con: duckdb.DuckDBPyConnection, ids: Ints, standing: Floats, age_days: Floats, t: Thresholds) -> Errands:
+    known = ~np.isnan(age_days)
+    edges = np.unique(np.quantile(age_days[known], np.linspace(0, 1, t.batches + 1)[1:-1])) if known.any() else []
+    batch = np.where(known, np.searchsorted(edges, age_days, side="right"), -1)
+    nano = np.rint(standing * 1e9).astype(np.int64)
+    con.register("standing", pa.table({"user_id": ids, "nano": nano, "batch": batch}))
+    con.execute(_sql("traits", t), t.parameters("traits"))
     con.unregister("standing")
-    visits, everything = d["visits"].astype(np.float64), d["all_visits"].astype(np.float64)
-    one_shot = everything <= t.one_shot_visits
-    devoted = (visits >= t.crowd_visits) & (visits >= t.crowd_share * everything)
-    concentration = families.concentration(visits, everything, d["popularity"], t)
-    prior = standing[at]
-    # Whoever reports a creator is no part of that creator's crowd.
-    hostile = d["reported"] > 0
-    found = {"concentration": concentration}
-    for name, member in (("one_shot", one_shot), ("crowd", devoted)):
-        found[name] = families.crowd(
-            member & ~hostile, d["creator_id"], prior, creators["creator_id"], creators["audience"], t
-        )
-    full = {name: np.ones(len(ids)) for name in found}
-    for name, factor in found.items():
-        full[name][at[known]] = factor[known]
-    return full
+    d = _read(con, "audience", t)
+    everybody = float(con.sql("select sum(nano) from (select distinct user_id, nano from traits)").fetchall()[0][0] or 1e9) / 1e9
+    creators, at = np.unique(d["creator_id"], return_inverse=True)
+    kinds = [(name, cell) for name in AUDIENCE for cell in CELLS.get(name, range(len(edges) + 1))]
+    found = _rooms(at, len(creators), d, kinds, everybody, t)
+    odd = np.zeros(len(creators), bool)
+    for (name, cell), (room, _) in found.items():
+        odd |= np.bincount(at, d["accounts"] * (d[name] == cell), len(creators)) > room
+    con.register("odd", pa.table({"creator_id": creators[odd]}))
+    e = _read(con, "odd", t)
+    con.unregister("odd")
+    group = np.searchsorted(creators, e["creator_id"])
+    prior = e["nano"] / 1e9
+    factors = {name: np.ones(len(group)) for name in AUDIENCE}
+    for (name, cell), (room, common) in found.items():
+        rows = np.flatnonzero(e[name] == cell)
+        factors[name][rows] = families.crowd(group[rows], prior[rows], room, common, t)
+    account, _ = _at(ids, e["user_id"])
+    return Errands(account, e["creator_id"].astype(np.int64), e["used"].astype(np.float64), factors)
+
+
+def _rooms(
+    at: Ints, count: int, d: dict[str, Any], kinds: list[tuple[str, int]], everybody: float, t: Thresholds
+) -> dict[tuple[str, int], tuple[Floats, float]]:
+    """For each kind of account: how many each creator's audience may have, and how common the kind is.
+
+    What is too much of one kind is no audience by which another kind could be excused, so the audiences are taken
+    again after each round.
+    """
+    members = {(name, cell): d[name] == cell for name, cell in kinds}
+    accounts, audience = d["accounts"].astype(np.float64), d["audience"].astype(np.float64)
+    total = np.bincount(at, audience, count)
+    usual, many = {}, {}
+    for kind, member in members.items():
+        many[kind] = np.bincount(at, accounts * member, count)
+        usual[kind] = families.usual(many[kind], np.bincount(at, audience * member, count), total, t)
+    counted = audience
+    for _ in range(t.crowd_rounds):
+        total = np.bincount(at, counted, count)
+        rooms, left = {}, np.ones(len(at))
+        for kind, member in members.items():
+            others = np.maximum(total - np.bincount(at, counted * member, count), 1.0)
+            slack = float(getattr(t, f"slack_{kind[0]}"))
+            mean, most = usual[kind]
+            common = mean / (1.0 + mean)
+            rooms[kind] = (slack + most * others) / np.maximum(1.0 - total / (t.crowd_reach * everybody), 1e-6), common
+            part = np.minimum(1.0, rooms[kind][0] / np.maximum(many[kind], 1.0))
+            part = np.maximum(part, min(1.0, (common / t.crowd_common) ** 2))
+            left = np.where(member, np.minimum(left, part[at]), left)
+        counted = audience * left
+    return rooms
 
 
 def _reasons(factors: dict[str, Floats]) -> pa.ListArray:

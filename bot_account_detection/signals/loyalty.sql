@@ -1,12 +1,7 @@
 -- To whom each account goes most, and how much of all its visits that is.
--- In:  visits. Out: one row an account, ordered by id: all visits, the creator with most of them, the visits and
+-- In:  pairs. Out: one row an account, ordered by id: all visits, the creator with most of them, the visits and
 --      reports there, and how much of the visits of other people that creator has: the popularity that is nobody's main errand.
-with pairs as (
-    select user_id, creator_id, sum(visits)::bigint as visits, sum(reports)::bigint as reported
-    from visits
-    group by user_id, creator_id
-),
-ranked as (
+with ranked as (
     select
         *,
         sum(visits) over (partition by user_id)::bigint as all_visits,
@@ -21,7 +16,7 @@ select
     all_visits,
     ranked.creator_id,
     ranked.visits,
-    reported,
+    reports as reported,
     coalesce(passing.visits, 0) / greatest(1, (select sum(visits) from passing)) as popularity
 from ranked
 left join passing using (creator_id)
