@@ -9,10 +9,10 @@ from typing import Annotated
 
 import typer
 
-from core.cli import progress
 from core.engine import connect, engine_refusals
 from core.errors import BadInput
 from core.settings import Settings, load_settings
+from core.terminal import progress
 from core.timewindows import DAY, Window, parse_utc
 from viewer_activity.classic_v1 import NAME as CLASSIC_V1
 from viewer_activity.creators import LatestScores
