@@ -20,10 +20,10 @@ from typing import Annotated
 
 import typer
 
-from core.cli import Advance, console, progress
 from core.engine import connect
 from core.errors import BadInput
 from core.settings import DEFAULT_STACK, Settings
+from core.terminal import Advance, console, progress
 from core.timewindows import Window
 from data import demo_accounts
 from data.attack_report import AttackGain, attack_gains

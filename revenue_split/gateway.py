@@ -7,23 +7,19 @@ data API, page by key.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
-import httpx
-import psycopg
 import pyarrow as pa
 import pyarrow.compute as pc
 from adbc_driver_postgresql import dbapi as adbc
-from postgrest.exceptions import APIError
 
 from core.errors import StackError
 from core.settings import Settings
 from core.timewindows import Window
-from revenue_split.errors import refusal
+from revenue_split.calls import api_refusals, sql_refusals
 from supabase_conn import bulk_connection, bulk_refusals, job_client, sql_connection
 from viewer_activity.pages import Pages
 
@@ -98,12 +94,12 @@ def closed_window(settings: Settings, idempotency_key: str) -> dict[str, Any] | 
     connection = sql_connection(settings)
     if connection is None:
         client = job_client(settings)
-        with _api_refusals():
+        with api_refusals():
             rows: Any = (
                 client.table("revenue_windows").select("*").eq("idempotency_key", idempotency_key).execute().data
             )
         return rows[0] if rows else None
-    with connection, _sql_refusals():
+    with connection, sql_refusals():
         row = connection.execute(
             "select to_jsonb(w) from public.revenue_windows w where w.idempotency_key = %s", (idempotency_key,)
         ).fetchone()
@@ -115,7 +111,7 @@ def close_as_job(settings: Settings, request: Request) -> dict[str, Any]:
     connection = sql_connection(settings)
     if connection is None:
         return close_as_user(job_client(settings), request)
-    with connection, _sql_refusals():
+    with connection, sql_refusals():
         row = connection.execute(
             "select public.close_revenue_window(%s, %s::jsonb, %s::jsonb, %s::jsonb)",
             (
@@ -138,7 +134,7 @@ def close_as_user(client: Client, request: Request) -> dict[str, Any]:
         "p_shares": request.shares,
         "p_allocations": request.allocations,
     }
-    with _api_refusals():
+    with api_refusals():
         data: Any = client.rpc("close_revenue_window", arguments).execute().data
     return dict(data)
 
@@ -211,7 +207,7 @@ def _carried_by_pages(client: Client, currency: str) -> pa.Table:
     while True:
         query = client.table("ledger_accounts").select("id, user_id, balance_cents")
         query = query.eq("kind", "creator_carried").eq("currency", currency).neq("balance_cents", 0)
-        with _api_refusals():
+        with api_refusals():
             rows: Any = query.gt("id", found[-1]["id"] if found else 0).order("id").limit(_PAGE_ROWS).execute().data
         if not rows:
             return pa.Table.from_pylist([dict(row) for row in found], schema=_CARRIED)
@@ -220,7 +216,7 @@ def _carried_by_pages(client: Client, currency: str) -> pa.Table:
 
 def _is_unscored(client: Client, day: Window, model: str, weighed_over: Window | None) -> bool:
     start, end = day.start.isoformat(), day.end.isoformat()
-    with _api_refusals():
+    with api_refusals():
         marks = client.table("scored_days").select("model").eq("model", model)
         marks = marks.eq("window_start", start).eq("window_end", end)
         if weighed_over is not None:
@@ -237,31 +233,3 @@ def _is_unscored(client: Client, day: Window, model: str, weighed_over: Window |
 
 def _by_user(carried: pa.Table) -> dict[int, int]:
     return dict(zip(carried["user_id"].to_pylist(), carried["balance_cents"].to_pylist(), strict=True))
-
-
-# -- refusals -----------------------------------------------------------------------------------------------------
-
-
-@contextmanager
-def _sql_refusals() -> Iterator[None]:
-    try:
-        yield
-    except psycopg.Error as error:
-        known = refusal(error.sqlstate, error.diag.message_primary or "", error.diag.message_detail)
-        if known is not None:
-            raise known from error
-        text = str(error).strip().splitlines()
-        raise StackError(f"the database refused: {text[0] if text else type(error).__name__}") from error
-
-
-@contextmanager
-def _api_refusals() -> Iterator[None]:
-    try:
-        yield
-    except APIError as error:
-        known = refusal(error.code, error.message or "", error.details)
-        if known is not None:
-            raise known from error
-        raise StackError(f"the data API refused: {error.message or error}") from error
-    except httpx.HTTPError as error:
-        raise StackError(f"the data API does not answer: {error or type(error).__name__}") from error

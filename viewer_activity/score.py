@@ -17,10 +17,10 @@ import pyarrow as pa
 import typer
 
 from bot_account_detection.thresholds import THRESHOLDS
-from core.cli import progress
 from core.engine import connect, engine_refusals
 from core.errors import BadInput
 from core.settings import Settings, load_settings
+from core.terminal import progress
 from core.timewindows import DAY, EARLIEST, Window, parse_utc
 from viewer_activity.creators import LatestScores
 from viewer_activity.gateway import Scored, Store, latest_scores, open_store
