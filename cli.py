@@ -14,8 +14,6 @@ import sys
 from dataclasses import dataclass
 
 import typer
-from rich.console import Console
-from rich.table import Table
 from typer._click.exceptions import ClickException  # Typer's own copy, public under no other name
 
 from core.cli import INTERRUPTED, guarded
@@ -53,6 +51,10 @@ COMMANDS = (
 
 
 def _overview() -> None:
+    # Loaded here, for only this list is drawn.
+    from rich.console import Console
+    from rich.table import Table
+
     table = Table(box=None, show_header=False, padding=(0, 2))
     for command in COMMANDS:
         table.add_row(f"./run {command.name}", command.help)

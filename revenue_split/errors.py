@@ -12,6 +12,7 @@ from datetime import date
 from typing import Any, ClassVar
 
 from core.errors import Refused
+from core.timewindows import Window
 
 
 class MoneyRefused(Refused):
@@ -187,28 +188,32 @@ class NoCreator(MoneyRefused):
     code = "22Z33"
 
 
-class DaysNotScored(MoneyRefused):
-    """Days of the window have events and no scores yet; `days` lists them."""
+class ScoresFinal(MoneyRefused):
+    """Scores of a closed window were to be changed; `details` names the window."""
 
-    def __init__(self, days: list[date], model: str) -> None:
+    code = "22Z60"
+
+
+class DaysNotScored(MoneyRefused):
+    """Days of the window have events and no scores yet, or scores whose viewers were weighed over another window than
+    `weighed_over`; `days` lists them.
+    """
+
+    def __init__(self, days: list[date], model: str, *, weighed_over: Window | None = None) -> None:
         self.days = days
         shown = ", ".join(day.isoformat() for day in days[:3]) + (" …" if len(days) > 3 else "")
         count = "1 day of the window is" if len(days) == 1 else f"{len(days)} days of the window are"
+        what, how = "not scored", "--all"
+        if weighed_over is not None:
+            what = "not scored as a part of this window"
+            how = f"--from {weighed_over.start:%Y-%m-%d} --to {weighed_over.end:%Y-%m-%d}"
         super().__init__(
-            f"{count} not scored under {model} yet ({shown}): run ./run score --all",
+            f"{count} {what} under {model} yet ({shown}): run ./run score {how} --model {model}",
             {"days": [day.isoformat() for day in days], "model": model},
         )
 
 
-_BY_CODE = {
-    kind.code: kind
-    for kind in (
-        NotAllowed, KeyReused, WindowOverlaps, FiguresDisagree, PoolNotAllowed, StalePreview, ForeignVideo, OverCap,
-        Unbalanced, AppendOnly, Overdraft, MalformedRequest, ReversalRefused, BelowMinimum, MoreThanAvailable,
-        KycTooLow, KycUnknown, PayoutOpen, PayoutHeld, StepNotPossible, NoSuchPayout, MethodNotUsable, DebtFirst,
-        NoSuchHold, ReferenceReused, EventChanged, NoCreator,
-    )
-}  # fmt: skip
+_BY_CODE = {kind.code: kind for kind in MoneyRefused.__subclasses__() if kind.code}
 
 
 def refusal(code: str | None, message: str, detail: str | None) -> MoneyRefused | None:

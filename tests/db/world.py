@@ -69,6 +69,10 @@ def furnished(db: psycopg.Connection) -> World:
         (video, *day),
     )
     db.execute("insert into scored_days values (%s, %s, %s, 1, 1)", day)
+    db.execute(
+        "insert into viewer_weights (window_start, window_end, model, user_id, weight) values (%s, %s, 'm', %s, 0.5)",
+        (*day[:2], owner),
+    )
     call_close(db, "first window", closing(world, {"owner": 5_000}))
     db.execute(
         "insert into portal_sessions (session_hash, auth_id, refresh_token_sealed, expires_at) "
