@@ -115,11 +115,58 @@ def usual(members: Floats, standing: Floats, audience: Floats, t: Thresholds = T
     return mean, max(t.crowd_part, t.crowd_times_usual * mean, t.crowd_times_most * float(ratio[ordinary[-1]]))
 
 
-def crowd(group: Ints, prior: Floats, allowed: Floats, common: float, t: Thresholds = THRESHOLDS) -> Floats:
-    """Many accounts of one creator's audience that are alike, far more than comparable creators have, count as the
-    number that is usual. Every creator has some, and a few more are no question. Those who are counted first are
-    the ones with the least against them, so strangers who are sent to a rival do not take the place of the rival's
-    fans. What is common on the platform is no evidence at all.
+def one_shot(all_visits: Floats, t: Thresholds = THRESHOLDS) -> Ints:
+    """Accounts that came once or twice in all and never did anything else. Every creator has some of them; where there
+    are far more than comparable creators have, they count together as the number that is usual.
+    """
+    return np.asarray(all_visits <= t.one_shot_visits, np.int64)
+
+
+def crowd(visits: Ints, all_visits: Floats, t: Thresholds = THRESHOLDS) -> Ints:
+    """Accounts that came for one creator again and again and for little else. Every creator has such fans; where there
+    are far more than comparable creators have, they count together as the number that is usual.
+
+    0, or how devoted: 1 to 3.
+    """
+    level = np.zeros(len(visits), np.int64)
+    for share in (t.crowd_low, t.crowd_share, t.crowd_high):
+        level += visits >= share * all_visits
+    level[(one_shot(all_visits, t) == 1) | (visits < t.crowd_visits)] = 0
+    return level
+
+
+def praise(praised: Ints, videos: Ints, t: Thresholds = THRESHOLDS) -> Ints:
+    """Accounts that like, share or comment on nearly everything of one creator that they see. Fans do; where far more
+    of an audience does so than of comparable audiences, they count together as the number that is usual.
+    """
+    return np.asarray((praised > 0) & (praised >= t.praise_share * videos), np.int64)
+
+
+def detached(alone: Ints, videos: Ints, elsewhere: Floats, t: Thresholds = THRESHOLDS) -> Ints:
+    """Accounts that see other creators too, but never on the way to this one: they come, see it and are gone. A link
+    that is passed on does that; where far more of an audience comes so than of comparable audiences, they count
+    together as the number that is usual.
+    """
+    return np.asarray((alone == videos) & (elsewhere >= t.detached_others), np.int64)
+
+
+def batch(age_days: Floats, t: Thresholds = THRESHOLDS) -> Ints:
+    """Accounts that were made at about the same time. Every audience has people of all ages; where far more are of one
+    age than in comparable audiences, they count together as the number that is usual.
+
+    The number of each account's cell of equally many accounts by age, -1 where that is unknown.
+    """
+    known = ~np.isnan(age_days)
+    if not known.any():
+        return np.full(len(age_days), -1)
+    edges = np.unique(np.quantile(age_days[known], np.linspace(0.0, 1.0, t.batches + 1)[1:-1]))
+    return np.where(known, np.searchsorted(edges, age_days, side="right"), -1)
+
+
+def as_usual(group: Ints, prior: Floats, allowed: Floats, common: float, t: Thresholds = THRESHOLDS) -> Floats:
+    """The factors of accounts of which one audience has too many, so that they count as the number that is usual.
+    Those who are counted first are the ones with the least against them, so strangers who are sent to a rival do not
+    take the place of the rival's fans. What is common on the platform is no evidence at all.
 
     `group` and `prior` have one entry a member, `allowed` one entry a group; `common` is the part of an audience that
     usually is of the kind.
@@ -133,7 +180,12 @@ def crowd(group: Ints, prior: Floats, allowed: Floats, common: float, t: Thresho
     above = start - np.searchsorted(group[who], group[who][start])
     room = np.clip((allowed[group[who][start]] - above) / np.maximum(size, 1), t.crowd_least, 1.0)
     factor[who] = np.repeat(room, size)
-    return np.maximum(factor, min(1.0, (common / t.crowd_common) ** 2))
+    return np.maximum(factor, said_by_chance(common, t))
+
+
+def said_by_chance(common: float, t: Thresholds = THRESHOLDS) -> float:
+    """The least factor for a kind that is that part of an ordinary audience: 1 for what is common."""
+    return min(1.0, (common / t.crowd_common) ** 2)
 
 
 def concentration(visits: Floats, all_visits: Floats, popularity: Floats, t: Thresholds = THRESHOLDS) -> Floats:

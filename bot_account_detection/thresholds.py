@@ -118,7 +118,10 @@ class Thresholds:
         """The named parameters of a family's SQL."""
         wanted = {
             "lockstep": ("lockstep_block_us", "lockstep_gap_us", "lockstep_close_us", "lockstep_videos"),
-            "traits": ("one_shot_visits", "crowd_visits", "crowd_share", "crowd_low", "crowd_high", "praise_share", "detached_others"),
+            "errands": ("sitting_us",),
+            "people": ("lockstep_videos",),
+            "placed_visits": ("lockstep_block_us",),
+            "spots": ("together_block_us",),
             "together": ("together_block_us", "together_accounts", "together_times_usual", "device_viewers"),
         }
         return {name: getattr(self, name) for name in wanted.get(family, ())}

@@ -7,23 +7,19 @@ data API, page by key.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
-import httpx
-import psycopg
 import pyarrow as pa
 import pyarrow.compute as pc
 from adbc_driver_postgresql import dbapi as adbc
-from postgrest.exceptions import APIError
 
 from core.errors import StackError
 from core.settings import Settings
 from core.timewindows import Window
-from revenue_split.errors import refusal
+from revenue_split.calls import api_refusals, sql_refusals
 from supabase_conn import bulk_connection, bulk_refusals, job_client, sql_connection
 from viewer_activity.pages import Pages
 
@@ -39,7 +35,8 @@ _SCORES = pa.schema(
         ("window_end", _TIME),
         ("eis", pa.float64()),
         ("eng_units", pa.float64()),
-        ("early_boost", pa.bool_()),
+        ("counted_units", pa.float64()),
+        ("early_boost", pa.float64()),
     ]
 )
 _VIDEOS = pa.schema([("id", pa.int64()), ("creator_id", pa.int64())])
@@ -64,7 +61,7 @@ class WindowData:
     creators: pa.Table
     #: What is carried from earlier windows, by creator.
     carried_cents: dict[int, int]
-    #: Days with events that nobody scored under the model.
+    #: Days with events that nobody scored under the model, or not as a part of this window where that is needed.
     unscored: list[date]
 
 
@@ -78,14 +75,18 @@ class Request:
     allocations: list[dict[str, Any]]
 
 
-def read_window(settings: Settings, window: Window, *, since: datetime, model: str, currency: str) -> WindowData:
-    """Reads everything for `window`; scores reach back to `since`. Raises ConfigError or StackError."""
+def read_window(
+    settings: Settings, window: Window, *, since: datetime, model: str, currency: str, as_one: bool
+) -> WindowData:
+    """Reads everything for `window`; scores reach back to `since`. `as_one`: a day is scored only if its viewers were
+    weighed over this very window, or it was paid by its scores before. Raises ConfigError or StackError.
+    """
     span = Window(min(since, window.start), window.end)
     connection = bulk_connection(settings)
     if connection is None:
-        return _read_by_pages(job_client(settings), window, span, model, currency)
+        return _read_by_pages(job_client(settings), window, span, model, currency, as_one)
     with connection, bulk_refusals(lambda reason: StackError(f"the database refused: {reason}")):
-        return _read_in_bulk(connection, window, span, model, currency)
+        return _read_in_bulk(connection, window, span, model, currency, as_one)
 
 
 def closed_window(settings: Settings, idempotency_key: str) -> dict[str, Any] | None:
@@ -93,12 +94,12 @@ def closed_window(settings: Settings, idempotency_key: str) -> dict[str, Any] | 
     connection = sql_connection(settings)
     if connection is None:
         client = job_client(settings)
-        with _api_refusals():
+        with api_refusals():
             rows: Any = (
                 client.table("revenue_windows").select("*").eq("idempotency_key", idempotency_key).execute().data
             )
         return rows[0] if rows else None
-    with connection, _sql_refusals():
+    with connection, sql_refusals():
         row = connection.execute(
             "select to_jsonb(w) from public.revenue_windows w where w.idempotency_key = %s", (idempotency_key,)
         ).fetchone()
@@ -110,7 +111,7 @@ def close_as_job(settings: Settings, request: Request) -> dict[str, Any]:
     connection = sql_connection(settings)
     if connection is None:
         return close_as_user(job_client(settings), request)
-    with connection, _sql_refusals():
+    with connection, sql_refusals():
         row = connection.execute(
             "select public.close_revenue_window(%s, %s::jsonb, %s::jsonb, %s::jsonb)",
             (
@@ -133,7 +134,7 @@ def close_as_user(client: Client, request: Request) -> dict[str, Any]:
         "p_shares": request.shares,
         "p_allocations": request.allocations,
     }
-    with _api_refusals():
+    with api_refusals():
         data: Any = client.rpc("close_revenue_window", arguments).execute().data
     return dict(data)
 
@@ -141,7 +142,9 @@ def close_as_user(client: Client, request: Request) -> dict[str, Any]:
 # -- reading ------------------------------------------------------------------------------------------------------
 
 
-def _read_in_bulk(connection: adbc.Connection, window: Window, span: Window, model: str, currency: str) -> WindowData:
+def _read_in_bulk(
+    connection: adbc.Connection, window: Window, span: Window, model: str, currency: str, as_one: bool
+) -> WindowData:
     start, end, since = (f"'{moment.isoformat()}'::timestamptz" for moment in (window.start, window.end, span.start))
     model_word, currency_word = (f"'{text.replace(chr(39), chr(39) * 2)}'" for text in (model, currency))
 
@@ -169,26 +172,33 @@ def _read_in_bulk(connection: adbc.Connection, window: Window, span: Window, mod
         f"where kind = 'creator_carried' and currency = {currency_word} and balance_cents <> 0",
         _CARRIED,
     )
+    fits = f"s.weighed_start = {start} and s.weighed_end = {end}" if as_one else "true"
+    final = (
+        "exists (select from public.revenue_windows w where w.status = 'closed' and w.model = s.model "
+        "and w.window_start <= s.window_start and s.window_end <= w.window_end)"
+    )
     unscored = read(
         "select d::date as day from generate_series("  # noqa: S608 times and a quoted word
         f"{start}, {end} - interval '1 microsecond', interval '24 hours') d "
         "where exists (select from public.event e where e.ts >= d and e.ts < d + interval '24 hours') "
         "and not exists (select from public.scored_days s where s.window_start = d "
-        f"and s.window_end = d + interval '24 hours' and s.model = {model_word}) order by 1",
+        f"and s.window_end = d + interval '24 hours' and s.model = {model_word} and ({fits} or {final})) order by 1",
         pa.schema([("day", pa.date32())]),
     )
     connection.rollback()
     return WindowData(scores, videos, creators, _by_user(carried), unscored["day"].to_pylist())
 
 
-def _read_by_pages(client: Client, window: Window, span: Window, model: str, currency: str) -> WindowData:
+def _read_by_pages(client: Client, window: Window, span: Window, model: str, currency: str, as_one: bool) -> WindowData:
     pages = Pages(client)
     scores = pages.table("video_aggregates", _SCORES, key="id", time=("window_start", span), model=model)
     scores = scores.filter(pc.is_valid(scores["eis"]))
     videos = pages.table("videos", _VIDEOS, key="id")
     users = pages.table("users", _CREATORS, key="id")
     creators = users.filter(pc.is_in(users["id"], value_set=pc.unique(videos["creator_id"])))
-    unscored = [day.start.date() for day in window.days() if _is_unscored(client, day, model)]
+    unscored = [
+        day.start.date() for day in window.days() if _is_unscored(client, day, model, window if as_one else None)
+    ]
     return WindowData(scores, videos, creators, _by_user(_carried_by_pages(client, currency)), unscored)
 
 
@@ -197,21 +207,25 @@ def _carried_by_pages(client: Client, currency: str) -> pa.Table:
     while True:
         query = client.table("ledger_accounts").select("id, user_id, balance_cents")
         query = query.eq("kind", "creator_carried").eq("currency", currency).neq("balance_cents", 0)
-        with _api_refusals():
+        with api_refusals():
             rows: Any = query.gt("id", found[-1]["id"] if found else 0).order("id").limit(_PAGE_ROWS).execute().data
         if not rows:
             return pa.Table.from_pylist([dict(row) for row in found], schema=_CARRIED)
         found.extend(rows)
 
 
-def _is_unscored(client: Client, day: Window, model: str) -> bool:
+def _is_unscored(client: Client, day: Window, model: str, weighed_over: Window | None) -> bool:
     start, end = day.start.isoformat(), day.end.isoformat()
-    with _api_refusals():
-        marks: Any = (
-            client.table("scored_days").select("model").eq("model", model)
-            .eq("window_start", start).eq("window_end", end).execute().data
-        )  # fmt: skip
-        if marks:
+    with api_refusals():
+        marks = client.table("scored_days").select("model").eq("model", model)
+        marks = marks.eq("window_start", start).eq("window_end", end)
+        if weighed_over is not None:
+            over = (weighed_over.start.isoformat(), weighed_over.end.isoformat())
+            marks = marks.eq("weighed_start", over[0]).eq("weighed_end", over[1])
+        if marks.execute().data:
+            return False
+        final = client.table("revenue_windows").select("id").eq("status", "closed").eq("model", model)
+        if final.lte("window_start", start).gte("window_end", end).execute().data:
             return False
         events: Any = client.table("event").select("event_id").gte("ts", start).lt("ts", end).limit(1).execute().data
     return bool(events)
@@ -219,31 +233,3 @@ def _is_unscored(client: Client, day: Window, model: str) -> bool:
 
 def _by_user(carried: pa.Table) -> dict[int, int]:
     return dict(zip(carried["user_id"].to_pylist(), carried["balance_cents"].to_pylist(), strict=True))
-
-
-# -- refusals -----------------------------------------------------------------------------------------------------
-
-
-@contextmanager
-def _sql_refusals() -> Iterator[None]:
-    try:
-        yield
-    except psycopg.Error as error:
-        known = refusal(error.sqlstate, error.diag.message_primary or "", error.diag.message_detail)
-        if known is not None:
-            raise known from error
-        text = str(error).strip().splitlines()
-        raise StackError(f"the database refused: {text[0] if text else type(error).__name__}") from error
-
-
-@contextmanager
-def _api_refusals() -> Iterator[None]:
-    try:
-        yield
-    except APIError as error:
-        known = refusal(error.code, error.message or "", error.details)
-        if known is not None:
-            raise known from error
-        raise StackError(f"the data API refused: {error.message or error}") from error
-    except httpx.HTTPError as error:
-        raise StackError(f"the data API does not answer: {error or type(error).__name__}") from error

@@ -23,10 +23,10 @@ from core.timewindows import Window, parse_utc
 from revenue_split import gateway
 from revenue_split.allocation import SplitResult, split_window
 from revenue_split.errors import DaysNotScored, KeyReused
-from revenue_split.policy import MOST_CENTS, POLICIES, Policy, PoolInputs, policy_named, pool_cents
+from revenue_split.policy import DEFAULT_POLICY, MOST_CENTS, POLICIES, Policy, PoolInputs, policy_named, pool_cents
 from revenue_split.report import closed_lines, preview_lines
 from revenue_split.units import mean_eis
-from viewer_activity.model import scorer
+from viewer_activity.model import model_named
 
 if TYPE_CHECKING:
     from supabase import Client  # noqa: TID251  the type alone; the client comes from supabase_conn
@@ -90,17 +90,19 @@ def preview(
     missing, ConfigError or StackError when the database can not be reached.
     """
     _check(window, inputs, currency, kind)
-    scorer(policy.model)  # refuses a model whose scores the database does not keep
+    weighs = model_named(policy.model).weighs
     policy = policy if use_caps else replace(policy, kyc_caps_cents=NO_CAPS)
     data = gateway.read_window(
         settings,
         window,
-        since=window.end - timedelta(days=policy.streak_days),
+        # Days outside were weighed over other windows: as in a split of files, they are no part of this one.
+        since=window.start if weighs else window.end - timedelta(days=policy.streak_days),
         model=policy.model,
         currency=currency,
+        as_one=weighs,
     )
     if data.unscored:
-        raise DaysNotScored(data.unscored, policy.model)
+        raise DaysNotScored(data.unscored, policy.model, weighed_over=window if weighs else None)
     quality = mean_eis(data.scores, window)
     result = split_window(
         policy=policy,
@@ -193,7 +195,7 @@ def main(
     store_fees_cents: Cents = 0,
     refunds_cents: Cents = 0,
     costs_cents: Cents = 0,
-    policy: Annotated[str, typer.Option(help=f"One of {', '.join(POLICIES)}.")] = "classic_v1",
+    policy: Annotated[str, typer.Option(help=f"One of {', '.join(POLICIES)}.")] = DEFAULT_POLICY,
     no_kyc_caps: Annotated[bool, typer.Option("--no-kyc-caps", help="Do not cap pay by KYC level.")] = False,
     currency: Annotated[str, typer.Option(help="Three letters.")] = "USD",
     kind: Annotated[str, typer.Option(help=f"One of {', '.join(KINDS)}.")] = "regular",

@@ -4,7 +4,7 @@
 --
 -- Postings: platform_revenue -> pool_clearing (the pool); pool_clearing -> platform_fee, residual, and for each creator
 -- creator_reserve and creator_available or creator_carried; creator_carried -> creator_available when the carried
--- amount is released.
+-- amount is released. What a creator owes goes to creator_receivable before either.
 --
 -- Raises 42501 the caller may not close, 22Z01 the key was used with other figures, 22Z03 overlap, 22Z04 figures do not
 -- add up, 22Z05 the pool is not what the policy allows, 22Z06 balances or KYC levels changed since the preview, 22Z07 a
@@ -245,10 +245,13 @@ begin
     counted_units double precision, eis_avg double precision, vu double precision, share_pct double precision,
     allocated_cents bigint);
 
-  -- Carried balances are read under lock, in id order, so that no other posting moves them before this one is written.
+  -- Every account that this close reads or posts to is locked first, in id order: what is read stays as it is, and no
+  -- other posting waits for this one the wrong way round.
   perform a.id from public.ledger_accounts a
-  where a.kind = 'creator_carried' and a.currency = v_window.currency
-    and a.user_id in (select c.creator_id from jsonb_to_recordset(p_allocations) as c(creator_id bigint))
+  where a.currency = v_window.currency
+    and (a.kind in ('platform_revenue', 'pool_clearing', 'platform_fee', 'residual')
+      or a.kind in ('creator_available', 'creator_reserve', 'creator_carried', 'creator_receivable')
+        and a.user_id in (select c.creator_id from jsonb_to_recordset(p_allocations) as c(creator_id bigint)))
   order by a.id for update;
 
   insert into public.window_allocations (revenue_window_id, creator_id, alloc_cents, capped_cents, platform_fee_cents,
@@ -279,15 +282,24 @@ begin
       v_bad ->> 'creator_id', v_bad ->> 'carried_before_cents' using errcode = '22Z06', detail = v_bad::text;
   end if;
 
+  -- What a creator owes is taken first (receivable_part): from what becomes available, or from what would be carried.
   with creators as (
-    select w.*, w.creator_id as user_id from public.window_allocations w where w.revenue_window_id = v_window.id
+    select w.*, w.creator_id as user_id,
+      public.receivable_part(w.pay_now_cents + w.released_carry_cents + w.carried_cents, a.balance_cents) as owed_cents
+    from public.window_allocations w
+    left join public.ledger_accounts a
+      on a.kind = 'creator_receivable' and coalesce(a.user_id, -1) = w.creator_id and a.currency = v_window.currency
+    where w.revenue_window_id = v_window.id
   ), entries (ord, user_id, kind, amount_cents) as (
     values (1, null::bigint, 'platform_revenue', -v_pool), (2, null, 'pool_clearing', v_pool),
       (3, null, 'pool_clearing', -v_pool), (4, null, 'residual', v_residual)
     union all select 5, null, 'platform_fee', sum(platform_fee_cents)::bigint from creators
     union all select 6, user_id, 'creator_reserve', reserve_cents from creators
-    union all select 7, user_id, 'creator_available', pay_now_cents + released_carry_cents from creators
-    union all select 8, user_id, 'creator_carried', carried_cents - released_carry_cents from creators
+    union all select 7, user_id, 'creator_available', pay_now_cents + released_carry_cents
+      - case when carried_cents = 0 then owed_cents else 0 end from creators
+    union all select 8, user_id, 'creator_carried', carried_cents - released_carry_cents
+      - case when carried_cents > 0 then owed_cents else 0 end from creators
+    union all select 9, user_id, 'creator_receivable', owed_cents from creators
   )
   select jsonb_agg(jsonb_build_object('kind', e.kind, 'user_id', e.user_id, 'amount_cents', e.amount_cents)
     order by e.ord, e.user_id) into v_entries
@@ -308,9 +320,15 @@ begin
     format('%s earned. Fee %s, in reserve until %s %s, available %s, carried forward %s (%s).',
       public.cents_text(w.capped_cents), public.cents_text(w.platform_fee_cents),
       to_char(v_available_at at time zone 'UTC', 'YYYY-MM-DD'), public.cents_text(w.reserve_cents),
-      public.cents_text(w.pay_now_cents + w.released_carry_cents), public.cents_text(w.carried_cents), v_window.currency),
+      public.cents_text(w.pay_now_cents + w.released_carry_cents), public.cents_text(w.carried_cents), v_window.currency)
+      || coalesce(format(' Of it, %s was taken for what you owe.', public.cents_text(o.amount_cents)), ''),
     'payouts'
   from public.window_allocations w join public.users u on u.id = w.creator_id
+  left join (
+    select a.user_id, e.amount_cents from public.ledger_entries e
+    join public.ledger_accounts a on a.id = e.account_id and a.kind = 'creator_receivable'
+    where e.transaction_id = (v_posting ->> 'transaction_id')::bigint
+  ) o on o.user_id = w.creator_id
   where w.revenue_window_id = v_window.id and u.auth_id is not null;
 
   select jsonb_build_object('revenue_window_id', v_window.id, 'version', v_window.version, 'status', 'closed',

@@ -15,7 +15,7 @@ with counted as (
         count(*) filter (where kind = kind('pause')) as pauses,
         sum(units::hugeint * weight_nano) as unit_nano,
         sum(units) as given_units,
-        sum(units::hugeint * thousandths * coalesce(rate_femto, 0)) as budget_femto
+        sum((units * thousandths)::hugeint * coalesce(rate_femto, 0)) as budget_femto
     from weighted_events
     left join viewer_rates using (user_id)
     group by video_day
