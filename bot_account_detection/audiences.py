@@ -6,7 +6,8 @@ One entry an account and creator, found by sorting; audiences are then compared 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -63,12 +64,6 @@ class Pairs:
             total(alone),
         )
 
-    @classmethod
-    def joined(cls, parts: Iterable[Pairs]) -> Pairs:
-        """Several parts, each with accounts of its own, one after the other."""
-        every = list(parts)
-        return cls(*(np.concatenate([getattr(part, field.name) for part in every]) for field in fields(cls)))
-
 
 def _alone(account: Ints, creator: Ints, sitting: Ints) -> Bools:
     """For each entry, whether no other creator was visited by the account within the same sitting."""
@@ -82,36 +77,71 @@ def _alone(account: Ints, creator: Ints, sitting: Ints) -> Bools:
 
 
 @dataclass(frozen=True, slots=True)
-class Loyalty:
-    """To whom each account with a visit goes most: one entry an account; `popularity` is how much of other
-    people's passing visits that creator has, those that are nobody's main errand.
-    """
+class Main:
+    """To whom each account goes most, one entry an account, and how many visits it made there and in all."""
 
     account: Ints
+    creator: Ints
     visits: Floats
     all_visits: Floats
-    popularity: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Visitors:
+    """How each account came to each creator, one entry a pair, in narrow numbers: there is one for nearly every visit.
+
+    `kinds` has a number for each family (0 is nothing in particular), `used` how much of the account's visits goes to
+    the creator (1 from a quarter on), `hostile` whether it reported anything there. `reached` is the number of visits
+    by creator.
+    """
+
+    account: np.ndarray
+    creator: np.ndarray
+    kinds: dict[str, np.ndarray]
+    used: np.ndarray
+    hostile: Bools
+    main: Main
+    reached: Floats
 
     @classmethod
-    def of(cls, pairs: Pairs, creators: int) -> Loyalty:
-        """From all pairs."""
-        if not len(pairs.account):
-            return cls(np.zeros(0, np.int64), *(np.zeros(0) for _ in range(3)))
+    def of(cls, pairs: Pairs, t: Thresholds = THRESHOLDS) -> Visitors:
+        """From all pairs of some accounts."""
         first = np.flatnonzero(np.diff(pairs.account, prepend=-1))
-        most = np.maximum.reduceat(pairs.visits, first)
         size = np.diff(first, append=len(pairs.account))
+        in_all = np.add.reduceat(pairs.visits, first) if len(first) else first
+        life = np.repeat(in_all, size).astype(np.float64)
+        kinds = {
+            "one_shot": families.one_shot(life, t),
+            "crowd": families.crowd(pairs.visits, life, t),
+            "praise": families.praise(pairs.praised, pairs.videos, t),
+            "detached": families.detached(pairs.alone, pairs.videos, life - pairs.visits, t),
+        }
+        most = np.maximum.reduceat(pairs.visits, first) if len(first) else first
         # Of several with as many visits the first.
         at_most = np.flatnonzero(pairs.visits == np.repeat(most, size))
         main = at_most[np.flatnonzero(np.diff(pairs.account[at_most], prepend=-1))]
-        passing = np.bincount(pairs.creator, pairs.visits, creators)
-        passing -= np.bincount(pairs.creator[main], pairs.visits[main], creators)
-        popularity = passing / max(1.0, float(passing.sum()))
         return cls(
-            pairs.account[first],
-            most.astype(np.float64),
-            np.add.reduceat(pairs.visits, first).astype(np.float64),
-            popularity[pairs.creator[main]],
+            pairs.account.astype(np.int32),
+            pairs.creator.astype(np.int32),
+            {name: kind.astype(np.int8) for name, kind in kinds.items()},
+            np.minimum(1.0, pairs.visits / (t.crowd_share * np.maximum(life, 1.0))).astype(np.float32),
+            pairs.reports > 0,
+            Main(pairs.account[first], pairs.creator[main], most.astype(np.float64), in_all.astype(np.float64)),
+            _sums(pairs.creator, pairs.visits, int(pairs.creator.max(initial=-1)) + 1),
         )
+
+
+def loyalty(parts: Sequence[Visitors], creators: int) -> Iterator[tuple[Main, Floats]]:
+    """Each part's accounts with how much of other people's passing visits their main creator has: the popularity that
+    is nobody's main errand.
+    """
+    passing = np.zeros(creators)
+    for part in parts:
+        passing[: len(part.reached)] += part.reached
+        passing -= _sums(part.main.creator, part.main.visits, creators)
+    popularity = passing / max(1.0, float(passing.sum()))
+    for part in parts:
+        yield part.main, popularity[part.main.creator]
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,66 +162,93 @@ class Errands:
         return factor
 
 
-def errands(pairs: Pairs, standing: Floats, batch: Ints, creators: int, t: Thresholds = THRESHOLDS) -> Errands:
+def errands(
+    parts: Sequence[Visitors], standing: Floats, batch: Ints, creators: int, t: Thresholds = THRESHOLDS
+) -> Errands:
     """Who belongs to too many of one kind. `standing` is what the other families leave of each account, `batch` its
     cell by age, -1 where that is unknown. Whoever reports a creator is no part of its audience.
     """
-    rows = np.flatnonzero(pairs.reports == 0)
-    account, creator = pairs.account[rows], pairs.creator[rows]
-    life = _sums(pairs.account, pairs.visits, len(standing))[account]
-    kinds = _kinds(pairs, rows, life, t) | {"batch": batch[account]}
-    # Whole billionths, so that sums are exact whatever the order.
-    nano = np.rint(standing * 1e9)[account]
-    everybody = np.rint(standing * 1e9)[np.unique(account)].sum() / 1e9
+    # Whole millionths, so that sums are exact whatever the order.
+    micro = np.rint(standing * 1e6)
     cells = CELLS | {"batch": tuple(range(int(batch.max(initial=-1)) + 1))}
-    rooms = _rooms(_tally(creator, nano, kinds, cells), creators, everybody, cells, t)
+    tally = Tally.joined([Tally.of(part, micro, batch, cells) for part in parts])
+    everybody = float(sum(micro[part.main.account].sum() for part in parts)) / 1e6
+    rooms = _rooms(tally, creators, everybody, cells, t)
     odd = np.zeros(creators, bool)
+    owner, kinds = tally.creator, tally.kinds
     for (name, cell), room in rooms.items():
-        odd |= np.bincount(creator[kinds[name] == cell], minlength=creators) > room.allowed
-    few = np.flatnonzero(odd[creator])
-    factors = {name: np.ones(len(few)) for name in CELLS}
+        odd |= _sums(owner, tally.accounts * (kinds[name] == cell), creators) > room.allowed
+    few = [np.flatnonzero(odd[part.creator] & ~part.hostile) for part in parts]
+
+    def those(column: Callable[[Visitors], np.ndarray]) -> np.ndarray:
+        return np.concatenate([column(part)[some] for part, some in zip(parts, few, strict=True)])
+
+    account = those(lambda part: part.account).astype(np.int64)
+    creator = those(lambda part: part.creator).astype(np.int64)
+    used = those(lambda part: part.used).astype(np.float64)
+    mine_kinds = {name: those(_kind(name)) for name in CELLS if name != "batch"}
+    mine_kinds["batch"] = batch[account]
+    factors = {name: np.ones(len(account)) for name in CELLS}
     for (name, cell), room in rooms.items():
-        mine = np.flatnonzero(kinds[name][few] == cell)
-        at = few[mine]
-        factors[name][mine] = families.as_usual(creator[at], nano[at] / 1e9, room.allowed, room.common, t)
-    used = np.minimum(1.0, pairs.visits[rows[few]] / (t.crowd_share * life[few]))
-    return Errands(account[few], creator[few], used, factors)
+        mine = np.flatnonzero(mine_kinds[name] == cell)
+        prior = micro[account[mine]] / 1e6
+        factors[name][mine] = families.as_usual(creator[mine], prior, room.allowed, room.common, t)
+    return Errands(account, creator, used, factors)
 
 
-def _kinds(pairs: Pairs, rows: Ints, life: Floats, t: Thresholds) -> dict[str, Ints]:
-    """How each account came to each creator, as the number of a kind; 0 is nothing in particular."""
-    visits, videos = pairs.visits[rows], pairs.videos[rows]
-    return {
-        "one_shot": families.one_shot(life, t),
-        "crowd": families.crowd(visits, life, t),
-        "praise": families.praise(pairs.praised[rows], videos, t),
-        "detached": families.detached(pairs.alone[rows], videos, life - visits, t),
-    }
+def _kind(name: str) -> Callable[[Visitors], np.ndarray]:
+    return lambda part: part.kinds[name]
 
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """Accounts and what the other families leave of them, by creator and combination of kinds."""
+    """Accounts and what the other families leave of them, by creator and combination of kinds (`code`)."""
 
-    creator: Ints
-    kinds: Mapping[str, Ints]
+    code: Ints
+    sizes: dict[str, int]
     accounts: Floats
     audience: Floats
 
+    @classmethod
+    def of(cls, part: Visitors, micro: Floats, batch: Ints, cells: Mapping[str, tuple[int, ...]]) -> Tally:
+        """From a part of the accounts."""
+        here = np.flatnonzero(~part.hostile)
+        account = part.account[here]
+        code = part.creator[here].astype(np.int64)
+        sizes = {name: max(some, default=0) + 2 for name, some in cells.items()}
+        for name, size in sizes.items():
+            kind = batch[account] if name == "batch" else part.kinds[name][here]
+            code = code * size + kind + 1
+        return cls(*_grouped(code, sizes, np.ones(len(code)), micro[account]))
 
-def _tally(creator: Ints, nano: Floats, kinds: Mapping[str, Ints], cells: Mapping[str, tuple[int, ...]]) -> Tally:
-    code = creator.copy()
-    sizes = {name: max(some, default=0) + 2 for name, some in cells.items()}
-    for name, size in sizes.items():
-        code = code * size + kinds[name] + 1
+    @classmethod
+    def joined(cls, parts: Sequence[Tally]) -> Tally:
+        """Several parts as one; the audience in accounts."""
+        columns = (np.concatenate([getattr(p, name) for p in parts]) for name in ("code", "accounts", "audience"))
+        code, accounts, audience = columns
+        code, sizes, accounts, audience = _grouped(code, parts[0].sizes, accounts, audience)
+        return cls(code, sizes, accounts, audience / 1e6)
+
+    @property
+    def creator(self) -> Ints:
+        """The creator of each entry."""
+        return np.asarray(self.code // math.prod(self.sizes.values()))
+
+    @property
+    def kinds(self) -> dict[str, Ints]:
+        """The kind of each entry in each family."""
+        rest, found = self.code, {}
+        for name in reversed(self.sizes):
+            rest, digit = np.divmod(rest, self.sizes[name])
+            found[name] = digit - 1
+        return found
+
+
+def _grouped(
+    code: Ints, sizes: dict[str, int], accounts: Floats, audience: Floats
+) -> tuple[Ints, dict[str, int], Floats, Floats]:
     there, at = _numbered(code)
-    found = {}
-    rest = there
-    for name in reversed(sizes):
-        rest, digit = np.divmod(rest, sizes[name])
-        found[name] = digit - 1
-    count = len(there)
-    return Tally(rest, found, np.bincount(at, minlength=count).astype(float), np.bincount(at, nano, count) / 1e9)
+    return there, sizes, _sums(at, accounts, len(there)), _sums(at, audience, len(there))
 
 
 def _sums(at: Ints, values: Ints | Floats, count: int) -> Floats:
@@ -223,8 +280,8 @@ def _rooms(
     """What is too much of one kind is no audience by which another kind could be excused, so the audiences are taken
     again after each round.
     """
-    at = tally.creator
-    members = {(name, cell): tally.kinds[name] == cell for name in cells for cell in cells[name]}
+    at, kinds = tally.creator, tally.kinds
+    members = {(name, cell): kinds[name] == cell for name in cells for cell in cells[name]}
     total = _sums(at, tally.audience, creators)
     usual, many = {}, {}
     for kind, member in members.items():

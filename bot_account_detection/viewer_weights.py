@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from bot_account_detection import families, meetings
-from bot_account_detection.audiences import CELLS, Errands, Loyalty, Pairs, errands
+from bot_account_detection.audiences import CELLS, Errands, Pairs, Visitors, errands, loyalty
 from bot_account_detection.families import Bools, Floats, Ints
 from bot_account_detection.thresholds import THRESHOLDS, Thresholds
 from core.timewindows import Window, to_us
@@ -25,6 +25,7 @@ FOLDER = Path(__file__).with_name("signals")
 RELATIONS = ("acts", "visits", "popular", "lives", "used_devices")
 VISIT_PARTS = 8
 _ID = {"accounts": "user_id", "creators": "creator_id"}
+PLACED_AT_ONCE = 1 << 24
 #: The families that can speak for each other; the tier is none of them.
 INDEPENDENT = (
     "device", "together", "lockstep", "one_shot", "crowd", "batch", "praise", "detached", "concentration", "circle",
@@ -83,9 +84,9 @@ def weigh(
     factors["circle"], mutual = _circle(con, ids, t)
     strict, loose, cluster, size = _lockstep(con, ids, t)
     standing = np.prod([*factors.values(), strict], axis=0)
-    pairs, creators = _pairs(con, ids, t)
-    factors["concentration"] = _concentration(Loyalty.of(pairs, len(creators)), len(ids), t)
-    odd = errands(pairs, standing, families.batch(people["age_days"], t), len(creators), t)
+    visitors, creators = _visitors(con, ids, t)
+    factors["concentration"] = _concentration(visitors, len(creators), len(ids), t)
+    odd = errands(visitors, standing, families.batch(people["age_days"], t), len(creators), t)
     factors |= {name: odd.by_account(name, len(ids)) for name in AUDIENCE}
     factors["lockstep"] = corroborated(strict, loose, factors, t)
     weight = combine(factors, t)
@@ -214,10 +215,8 @@ def lockstep_pairs(con: duckdb.DuckDBPyConnection, t: Thresholds) -> dict[str, A
     d = _read(con, "people", t)
     user, rarity, videos = (d[name] for name in ("user_id", "rarity", "videos"))
     con.register("persons", pa.table({"user_id": user, "person": np.arange(len(user))}))
-    placed = _read(con, "placed_visits", t)
+    visits = meetings.Visits.ordered(**_placed_visits(con, int(videos.sum()), t), people=len(user))
     con.unregister("persons")
-    columns = (placed[name] for name in ("spot", "person", "first_us", "rarity"))
-    visits = meetings.Visits.ordered(*columns, people=len(user))
     met = visits.met(len(user))
     p = meetings.pairs(
         visits,
@@ -241,8 +240,24 @@ def lockstep_pairs(con: duckdb.DuckDBPyConnection, t: Thresholds) -> dict[str, A
     return {name: column[order] for name, column in found.items()}
 
 
-def _pairs(con: duckdb.DuckDBPyConnection, ids: Ints, t: Thresholds) -> tuple[Pairs, Ints]:
-    """What every account had to do with every creator, and the ids of the creators by number."""
+def _placed_visits(con: duckdb.DuckDBPyConnection, count: int, t: Thresholds) -> dict[str, Any]:
+    """The columns of `signals/placed_visits.sql`, which has `count` rows."""
+    kinds = {"spot": np.int64, "person": np.int32, "first_us": np.int64, "rarity": np.int32}
+    columns = {name: np.empty(count, kind) for name, kind in kinds.items()}
+    parts, filled = max(1, -(-count // PLACED_AT_ONCE)), 0
+    for part in range(parts):
+        text = _text("placed_visits").format(part=part, parts=parts)
+        found = con.sql(text, params=t.parameters("placed_visits")).to_arrow_table()
+        for name, column in columns.items():
+            column[filled : filled + len(found)] = found[name].to_numpy()
+        filled += len(found)
+    return columns
+
+
+def _visitors(con: duckdb.DuckDBPyConnection, ids: Ints, t: Thresholds) -> tuple[list[Visitors], Ints]:
+    """How every account came to every creator, a part of the accounts after the other, and the ids of the creators by
+    number.
+    """
     creators = con.sql("select distinct creator_id from videos order by creator_id").to_arrow_table()["creator_id"]
     for name, column in (("accounts", pa.array(ids)), ("creators", creators)):
         number = np.arange(len(column), dtype=np.int32)
@@ -251,15 +266,16 @@ def _pairs(con: duckdb.DuckDBPyConnection, ids: Ints, t: Thresholds) -> tuple[Pa
     for part in range(VISIT_PARTS):
         sql = _text("errands").format(part=part, parts=VISIT_PARTS)
         table = con.sql(sql, params=t.parameters("errands")).to_arrow_table()
-        parts.append(Pairs.of(*(table[name].to_numpy() for name in table.column_names)))
+        parts.append(Visitors.of(Pairs.of(*(table[name].to_numpy() for name in table.column_names)), t))
     for name in _ID:
         con.unregister(f"numbered_{name}")
-    return Pairs.joined(parts), creators.to_numpy()
+    return parts, creators.to_numpy()
 
 
-def _concentration(loyalty: Loyalty, count: int, t: Thresholds) -> Floats:
+def _concentration(visitors: list[Visitors], creators: int, count: int, t: Thresholds) -> Floats:
     factor = np.ones(count)
-    factor[loyalty.account] = families.concentration(loyalty.visits, loyalty.all_visits, loyalty.popularity, t)
+    for mine, popularity in loyalty(visitors, creators):
+        factor[mine.account] = families.concentration(mine.visits, mine.all_visits, popularity, t)
     return factor
 
 
