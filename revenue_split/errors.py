@@ -50,13 +50,13 @@ class FiguresDisagree(MoneyRefused):
 
 
 class PoolNotAllowed(MoneyRefused):
-    """The pool does not follow from the window's inputs and policy."""
+    """The pool does not follow from the window's inputs, policy and kept scores."""
 
     code = "22Z05"
 
 
 class StalePreview(MoneyRefused):
-    """A carried balance changed after the figures were computed: preview again."""
+    """A carried balance or a label changed after the figures were computed: preview again."""
 
     code = "22Z06"
 
@@ -103,6 +103,46 @@ class ReversalRefused(MoneyRefused):
     code = "22Z13"
 
 
+class PolicyUnknown(MoneyRefused):
+    """There is no policy of that name and version."""
+
+    code = "22Z40"
+
+
+class PolicyDiffers(MoneyRefused):
+    """The figures were computed by other rules than those that are kept under the policy's name and version."""
+
+    code = "22Z41"
+
+
+class ProposalSettled(MoneyRefused):
+    """The proposal was approved or rejected before."""
+
+    code = "22Z42"
+
+
+class SecondPersonNeeded(MoneyRefused):
+    """Who proposes does not approve."""
+
+    code = "22Z43"
+
+
+class WindowNotClosed(MoneyRefused):
+    """Only a closed window that stands can be reversed."""
+
+    code = "22Z44"
+
+
+class NoStatements(MoneyRefused):
+    """Statements are issued for closed windows that stand."""
+
+    code = "22Z45"
+
+
+class AwaitingApproval(MoneyRefused):
+    """Nothing moved yet: the request is kept as a proposal until another admin approves it."""
+
+
 class DaysNotScored(MoneyRefused):
     """Days of the window have events and no scores yet; `days` lists them."""
 
@@ -120,7 +160,8 @@ _BY_CODE = {
     kind.code: kind
     for kind in (
         NotAllowed, KeyReused, WindowOverlaps, FiguresDisagree, PoolNotAllowed, StalePreview, ForeignVideo, OverCap,
-        Unbalanced, AppendOnly, Overdraft, MalformedRequest, ReversalRefused,
+        Unbalanced, AppendOnly, Overdraft, MalformedRequest, ReversalRefused, PolicyUnknown, PolicyDiffers,
+        ProposalSettled, SecondPersonNeeded, WindowNotClosed, NoStatements,
     )
 }  # fmt: skip
 

@@ -6,25 +6,21 @@ data API, page by key.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
-import httpx
-import psycopg
 import pyarrow as pa
 import pyarrow.compute as pc
 from adbc_driver_postgresql import dbapi as adbc
-from postgrest.exceptions import APIError
 
 from core.errors import StackError
 from core.settings import Settings
 from core.timewindows import Window
-from revenue_split.errors import refusal
-from supabase_conn import bulk_connection, bulk_refusals, job_client, sql_connection
+from revenue_split import database
+from revenue_split.database import api_refusals
+from supabase_conn import bulk_connection, bulk_refusals, job_client
 from viewer_activity.pages import Pages
 
 if TYPE_CHECKING:
@@ -90,52 +86,25 @@ def read_window(settings: Settings, window: Window, *, since: datetime, model: s
 
 def closed_window(settings: Settings, idempotency_key: str) -> dict[str, Any] | None:
     """The row of revenue_windows that this key closed, times as ISO text; None where there is none."""
-    connection = sql_connection(settings)
-    if connection is None:
-        client = job_client(settings)
-        with _api_refusals():
-            rows: Any = (
-                client.table("revenue_windows").select("*").eq("idempotency_key", idempotency_key).execute().data
-            )
-        return rows[0] if rows else None
-    with connection, _sql_refusals():
-        row = connection.execute(
-            "select to_jsonb(w) from public.revenue_windows w where w.idempotency_key = %s", (idempotency_key,)
-        ).fetchone()
-    return None if row is None else row[0]
+    columns = (
+        "id", "kind", "window_start", "window_end", "currency", "gross_cents", "taxes_cents", "store_fees_cents",
+        "refunds_cents", "costs_cents", "given_pool_cents", "policy", "status", "result",
+    )  # fmt: skip
+    rows = database.read(settings, "revenue_windows", columns, key="id", where={"idempotency_key": idempotency_key})
+    return rows[0] if rows else None
 
 
-def close_as_job(settings: Settings, request: Request) -> dict[str, Any]:
-    """Closes with the rights of a job: over SQL where that is known, else with the secret key."""
-    connection = sql_connection(settings)
-    if connection is None:
-        return close_as_user(job_client(settings), request)
-    with connection, _sql_refusals():
-        row = connection.execute(
-            "select public.close_revenue_window(%s, %s::jsonb, %s::jsonb, %s::jsonb)",
-            (
-                request.idempotency_key,
-                json.dumps(request.window),
-                json.dumps(request.shares),
-                json.dumps(request.allocations),
-            ),
-        ).fetchone()
-    if row is None:
-        raise StackError("the close gave no answer")
-    return dict(row[0])
-
-
-def close_as_user(client: Client, request: Request) -> dict[str, Any]:
-    """Closes with the rights of the client's user; the database refuses everybody but an admin."""
-    arguments = {
-        "p_idempotency_key": request.idempotency_key,
-        "p_window": request.window,
-        "p_shares": request.shares,
-        "p_allocations": request.allocations,
-    }
-    with _api_refusals():
-        data: Any = client.rpc("close_revenue_window", arguments).execute().data
-    return dict(data)
+def close_window(who: Settings | Client, request: Request) -> dict[str, Any]:
+    """Closes as a job or as a signed-in admin; the database refuses everybody else."""
+    answer = database.call(
+        who,
+        "close_revenue_window",
+        p_idempotency_key=request.idempotency_key,
+        p_window=request.window,
+        p_shares=request.shares,
+        p_allocations=request.allocations,
+    )
+    return dict(answer)
 
 
 # -- reading ------------------------------------------------------------------------------------------------------
@@ -197,7 +166,7 @@ def _carried_by_pages(client: Client, currency: str) -> pa.Table:
     while True:
         query = client.table("ledger_accounts").select("id, user_id, balance_cents")
         query = query.eq("kind", "creator_carried").eq("currency", currency).neq("balance_cents", 0)
-        with _api_refusals():
+        with api_refusals():
             rows: Any = query.gt("id", found[-1]["id"] if found else 0).order("id").limit(_PAGE_ROWS).execute().data
         if not rows:
             return pa.Table.from_pylist([dict(row) for row in found], schema=_CARRIED)
@@ -206,7 +175,7 @@ def _carried_by_pages(client: Client, currency: str) -> pa.Table:
 
 def _is_unscored(client: Client, day: Window, model: str) -> bool:
     start, end = day.start.isoformat(), day.end.isoformat()
-    with _api_refusals():
+    with api_refusals():
         marks: Any = (
             client.table("scored_days").select("model").eq("model", model)
             .eq("window_start", start).eq("window_end", end).execute().data
@@ -219,31 +188,3 @@ def _is_unscored(client: Client, day: Window, model: str) -> bool:
 
 def _by_user(carried: pa.Table) -> dict[int, int]:
     return dict(zip(carried["user_id"].to_pylist(), carried["balance_cents"].to_pylist(), strict=True))
-
-
-# -- refusals -----------------------------------------------------------------------------------------------------
-
-
-@contextmanager
-def _sql_refusals() -> Iterator[None]:
-    try:
-        yield
-    except psycopg.Error as error:
-        known = refusal(error.sqlstate, error.diag.message_primary or "", error.diag.message_detail)
-        if known is not None:
-            raise known from error
-        text = str(error).strip().splitlines()
-        raise StackError(f"the database refused: {text[0] if text else type(error).__name__}") from error
-
-
-@contextmanager
-def _api_refusals() -> Iterator[None]:
-    try:
-        yield
-    except APIError as error:
-        known = refusal(error.code, error.message or "", error.details)
-        if known is not None:
-            raise known from error
-        raise StackError(f"the data API refused: {error.message or error}") from error
-    except httpx.HTTPError as error:
-        raise StackError(f"the data API does not answer: {error or type(error).__name__}") from error
