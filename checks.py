@@ -16,9 +16,9 @@ from typing import Annotated
 import psutil
 import typer
 
-from core.cli import console
 from core.errors import FairshareError
 from core.settings import ROOT
+from core.terminal import console
 from local_stack.stack import Stack
 
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")

@@ -14,8 +14,6 @@ import sys
 from dataclasses import dataclass
 
 import typer
-from rich.console import Console
-from rich.table import Table
 from typer._click.exceptions import ClickException  # Typer's own copy, public under no other name
 
 from core.cli import INTERRUPTED, guarded
@@ -48,6 +46,8 @@ COMMANDS = (
     Command("monthly", "revenue_split.monthly:main", "score, close and state a month, once"),
     Command("reverse-window", "revenue_split.reversal:main", "take a closed revenue window back"),
     Command("policies", "revenue_split.policies:app", "list, show and add the policies of revenue windows"),
+    Command("release-reserves", "revenue_split.reserves:main", "release the reserves whose time has come"),
+    Command("jobs", "revenue_split.jobs:app", "run, plan, list and retry the work that is due"),
     Command("check-ledger", "revenue_split.ledger_checks:main", "check every invariant of the books"),
     Command("redteam", "data.redteam:main", "draw weeks and attacks afresh, print what each policy pays them"),
     Command("bench", "benchmarks.bench:main", "measure speed and memory against DuckDB's bare count"),
@@ -55,6 +55,10 @@ COMMANDS = (
 
 
 def _overview() -> None:
+    # Loaded here, for only this list is drawn.
+    from rich.console import Console
+    from rich.table import Table
+
     table = Table(box=None, show_header=False, padding=(0, 2))
     for command in COMMANDS:
         table.add_row(f"./run {command.name}", command.help)

@@ -20,9 +20,9 @@ import pyarrow.parquet as pq
 import typer
 
 from benchmarks.worlds import WEEK, world
-from core.cli import console
 from core.errors import BadInput, StackError
 from core.money import divide, tie_key
+from core.terminal import console
 
 RATIO_GOAL = 40.0
 MEMORY_GOAL_GIB = 4.0

@@ -1,4 +1,4 @@
-"""What every command shares: one-line errors with exit code 2, an interruption that says what to do, progress."""
+"""What every command shares: one-line errors with exit code 2, an interruption that says what to do."""
 
 from __future__ import annotations
 
@@ -7,22 +7,11 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import NoReturn, Protocol
-
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from typing import NoReturn
 
 from core.errors import FairshareError
 
-#: Progress and remarks go to standard error, so that standard output stays clean for results.
-console = Console(stderr=True, highlight=False)
 INTERRUPTED = 130
-
-
-class Advance(Protocol):
-    """Tells a progress bar that `steps` more are done, and what is being worked on."""
-
-    def __call__(self, steps: int = 1, *, note: str | None = None) -> None: ...
 
 
 def one_line(text: str) -> str:
@@ -60,28 +49,3 @@ def guarded() -> Iterator[None]:
 def _end_interrupted() -> NoReturn:
     print("interrupted: nothing is half-done; the same command goes on from here", file=sys.stderr)
     raise SystemExit(INTERRUPTED) from None
-
-
-@contextmanager
-def progress(description: str, total: float | None = None) -> Iterator[Advance]:
-    """A progress bar on a terminal, one line at the end elsewhere.
-
-    `total` is the number of steps, None where it is unknown.
-    """
-    if not console.is_terminal:
-        yield lambda steps=1, *, note=None: None
-        return
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task(description, total=total)
-
-        def advance(steps: int = 1, *, note: str | None = None) -> None:
-            bar.update(task, advance=steps, description=f"{description}: {note}" if note else description)
-
-        yield advance

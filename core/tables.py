@@ -20,6 +20,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from core.ahead import ahead
 from core.errors import BadInput
 from core.table_files import is_parquet, literal_path, parquet_schema, read_raw, read_slices
 from core.table_values import BadValue, Kind, arrow_type, converted, is_exact
@@ -168,7 +169,7 @@ def _checked_slices(path: Path, spec: TableSpec, keys: list[Column]) -> Iterator
     schema = pa.schema([c.field for c in keys])
     texts = [c.name for c in checked if c.kind is Kind.TEXT]
     start, highest, is_ordered = 0, -1, True  # ids begin at 0
-    for raw in read_slices(path, [c.name for c in checked], as_dictionary=texts, rows=SLICE_ROWS):
+    for raw in ahead(read_slices(path, [c.name for c in checked], as_dictionary=texts, rows=SLICE_ROWS)):
         done = _converted_columns(raw, spec, checked, path, first_row=start)
         table = pa.table({c.name: done[c.name] for c in keys}, schema=schema)
         ids = _numpy(table[spec.key].drop_null())

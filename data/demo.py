@@ -14,15 +14,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from core.cli import console, progress
 from core.engine import connect
 from core.errors import BadInput
 from core.settings import DEFAULT_STACK, Settings
+from core.terminal import Advance, console, progress
 from core.timewindows import Window
 from data import demo_accounts
 from data.attack_report import AttackGain, attack_gains
@@ -35,10 +36,10 @@ from data.simulator import attack_names
 from frontend import serve
 from local_stack.stack import Stack
 from revenue_split.ledger_checks import check
-from revenue_split.policy import CLASSIC_V1, PRORATA
+from revenue_split.policy import CLASSIC_V1, FAIRSHARE_V1, PRORATA
 from revenue_split.windows import close, closed_before, default_key, preview
 from viewer_activity.gateway import open_store
-from viewer_activity.score import days_with_events, score_days
+from viewer_activity.score import DayDone, days_with_events, score_windows, weeks
 
 DEFAULT_USERS = 12_000
 DEFAULT_DAYS = 14
@@ -96,15 +97,18 @@ def run_demo(stack: Stack, recipe: Recipe) -> Summary:
             days = days_with_events(store)
         if not days:
             raise BadInput("no day with events is over yet; there is nothing to score")
-        with progress("score", total=len(days)) as advance:
-            score_days(settings, days, on_day=lambda done: advance(note=f"{done.day.start:%Y-%m-%d}"))
+        models = [policy.model for policy in (FAIRSHARE_V1, CLASSIC_V1)]
+        with progress("score", total=len(days) * len(models)) as advance:
+            for model in models:
+                on_day = partial(_tell, advance, model)
+                score_windows(settings, weeks(days), model=model, on_day=on_day)
     window = Window(max(days[0].start, days[-1].end - timedelta(days=WINDOW_DAYS)), days[-1].end)
     with stages.stage("preview and close the last week's window"):
         events = demo_accounts.count_events(settings, window)
         inputs = made_up_revenue(events.total)
         # Imported accounts have no KYC levels: with caps nobody could be paid anything.
         use_caps = recipe.data is None
-        figures = preview(settings, window, inputs, CLASSIC_V1, use_caps=use_caps)
+        figures = preview(settings, window, inputs, FAIRSHARE_V1, use_caps=use_caps)
         key = default_key(window, figures.policy)
         done = closed_before(settings, key, window, inputs, figures.policy) or close(settings, figures, key)
     with stages.stage("check the books"), demo_accounts.database(settings) as connection:
@@ -117,7 +121,7 @@ def run_demo(stack: Stack, recipe: Recipe) -> Summary:
                 dataset.world,
                 window,
                 pool_cents=done["pool_cents"],
-                policies=[CLASSIC_V1, PRORATA],
+                policies=[FAIRSHARE_V1, CLASSIC_V1, PRORATA],
                 use_caps=use_caps,
             )
     return Summary(
@@ -132,6 +136,10 @@ def run_demo(stack: Stack, recipe: Recipe) -> Summary:
         password=recipe.password,
         use_caps=use_caps,
     )
+
+
+def _tell(advance: Advance, model: str, done: DayDone) -> None:
+    advance(note=f"{model}, {done.day.start:%Y-%m-%d}")
 
 
 def _kept(stack: Stack, recipe: Recipe) -> Recipe:

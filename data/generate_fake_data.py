@@ -9,10 +9,10 @@ from typing import Annotated
 
 import typer
 
-from core.cli import console
 from core.crypto import data_key
 from core.errors import BadInput
 from core.settings import ROOT, load_settings
+from core.terminal import console
 from core.timewindows import parse_utc
 from data.attacks import ATTACKS
 from data.dataset import Dataset, make_dataset

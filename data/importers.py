@@ -10,11 +10,11 @@ from typing import Annotated
 import pyarrow as pa
 import typer
 
-from core.cli import console, progress
 from core.errors import BadInput
 from core.settings import Settings, load_settings
 from core.table_files import SUFFIXES
 from core.tables import EVENTS, USERS, VIDEOS, TableSpec, check_references, read_table
+from core.terminal import console, progress
 from data import load_api
 from data.load import Batch, known_ids, load
 

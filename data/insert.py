@@ -10,10 +10,10 @@ import numpy as np
 import psycopg
 import pyarrow as pa
 
-from core.cli import progress
 from core.crypto import data_key
 from core.errors import BadInput
 from core.settings import Settings
+from core.terminal import progress
 from data import load_api
 from data.accounts import Account, ensure_account
 from data.dataset import Dataset, renamed

@@ -18,9 +18,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from core.cli import progress
 from core.engine import connect
 from core.errors import BadInput
+from core.terminal import progress
 from core.timewindows import Window, from_us
 from data.attacks import ATTACKS, cost_eur, draw, run
 from data.plan import Plan

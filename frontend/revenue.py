@@ -30,7 +30,6 @@ from revenue_split.windows import WindowPreview
 from ui import cards, figures
 from ui.formats import Formats, NotMoney, cents_from
 from ui.theme import palette
-from viewer_activity.model import DAILY
 
 _DRAFT = "_revenue_draft"
 _FIELDS = (
@@ -67,9 +66,7 @@ def inputs_form(me: Visitor, *, fmt: Formats, closed: Sequence[ClosedWindow]) ->
         left, middle, right = st.columns(3)
         start = left.date_input("First day (UTC)", value=first, key="window_first")
         end = middle.date_input("Last day (UTC)", value=last, key="window_last")
-        policy_name = right.selectbox(
-            "Policy", [name for name, rules in POLICIES.items() if rules.model in DAILY], key="window_policy"
-        )
+        policy_name = right.selectbox("Policy", list(POLICIES), key="window_policy")
         texts: dict[str, str] = {}
         for column, (name, label, help_text) in zip(st.columns(len(_FIELDS)), _FIELDS, strict=True):
             texts[name] = column.text_input(

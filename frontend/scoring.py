@@ -15,8 +15,8 @@ from frontend.readers import DayScore, VideoRow
 from ui import cards, figures
 from ui.formats import Formats
 from ui.theme import palette
-from viewer_activity.classic_v1 import NAME, RULE
-from viewer_activity.model import DAILY
+from viewer_activity.classic_v1 import RULE
+from viewer_activity.model import DEFAULT, MODELS
 from viewer_activity.score import DayDone, score_days
 
 #: One press scores at most this many days: longer stretches belong to `./run score`, which goes on after a restart.
@@ -28,12 +28,16 @@ _PARTS = ("authentic_engagement", "comment_quality", "like_integrity", "report_c
 def compute_panel(me: Visitor) -> None:
     """Staff choose days; each is scored as a whole, and days that are done are passed over."""
     with st.expander("Score days", icon=":material/calculate:"), st.form("score_days", border=False):
-        st.caption("A day is scored once, after its end (UTC). Days that are done are passed over.")
+        st.caption(
+            "A day is scored once, after its end (UTC). Days that are done are passed over. Viewers are weighed over "
+            "the days that are scored together: choose those of a revenue window before it is closed."
+        )
         yesterday = datetime.now(UTC).date() - timedelta(days=1)
         left, middle, right = st.columns(3)
         first = left.date_input("First day (UTC)", value=yesterday, max_value=yesterday, key="score_first")
         last = middle.date_input("Last day (UTC)", value=yesterday, max_value=yesterday, key="score_last")
-        model = right.selectbox("Model", DAILY, index=DAILY.index(NAME), key="score_model")
+        names = sorted(MODELS)
+        model = right.selectbox("Model", names, index=names.index(DEFAULT), key="score_model")
         again = st.checkbox("Also days that are scored already", key="score_again")
         pressed = st.form_submit_button("Score these days", type="primary", key="score_submit")
     if pressed:

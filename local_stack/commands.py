@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from core.cli import console
 from core.errors import StackError
 from core.settings import DEFAULT_STACK
+from core.terminal import console
 from local_stack.stack import Stack
 
 app = typer.Typer(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from core.settings import Settings
 from core.timewindows import parse_utc
-from revenue_split import database
+from revenue_split import calls, reading
 from revenue_split.errors import AwaitingApproval, ProposalSettled
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Proposal:
 
 def proposals(who: Settings | Client, *, latest: int = 50) -> list[Proposal]:
     """The latest proposals, the latest first. The database shows them to admins and jobs alone."""
-    rows = database.read(who, "window_proposals", _COLUMNS, key="id", latest=latest)
+    rows = reading.read(who, "window_proposals", _COLUMNS, key="id", latest=latest)
     return [
         Proposal(
             proposal_id=row["id"],
@@ -64,9 +64,7 @@ def decide(admin: Client, proposal_id: int, *, approve: bool, reason: str | None
     Returns what the close or the reversal answered, or the rejection. Raises SecondPersonNeeded for one's own proposal,
     ProposalSettled for a decided one, and whatever the close itself refuses: the proposal then stays open.
     """
-    answer = database.call(
-        admin, "decide_proposal", p_proposal_id=proposal_id, p_approve=approve, p_reason=reason or None
-    )
+    answer = calls.call(admin, "decide_proposal", p_proposal_id=proposal_id, p_approve=approve, p_reason=reason or None)
     return dict(answer)
 
 

@@ -12,6 +12,7 @@ from datetime import date
 from typing import Any, ClassVar
 
 from core.errors import Refused
+from core.timewindows import Window
 
 
 class MoneyRefused(Refused):
@@ -139,31 +140,126 @@ class NoStatements(MoneyRefused):
     code = "22Z45"
 
 
+class NotThisJob(MoneyRefused):
+    """The job is not, or no longer, the one of this worker; or it can not be started again."""
+
+    code = "22Z46"
+
+
 class AwaitingApproval(MoneyRefused):
     """Nothing moved yet: the request is kept as a proposal until another admin approves it."""
 
 
-class DaysNotScored(MoneyRefused):
-    """Days of the window have events and no scores yet; `days` lists them."""
+class BelowMinimum(MoneyRefused):
+    """A payout of less than the minimum."""
 
-    def __init__(self, days: list[date], model: str) -> None:
+    code = "22Z20"
+
+
+class MoreThanAvailable(MoneyRefused):
+    """Amount and fee are more than what is available."""
+
+    code = "22Z21"
+
+
+class KycTooLow(MoneyRefused):
+    """The creator's KYC level does not allow a payout of this amount, or none at all."""
+
+    code = "22Z22"
+
+
+class KycUnknown(MoneyRefused):
+    """The KYC level can not be read: neither level 0 nor "no limit" is made of that."""
+
+    code = "22Z23"
+
+
+class PayoutOpen(MoneyRefused):
+    """Another payout of the creator is still open."""
+
+    code = "22Z24"
+
+
+class PayoutHeld(MoneyRefused):
+    """The payout is on hold; the message says why."""
+
+    code = "22Z25"
+
+
+class StepNotPossible(MoneyRefused):
+    """The payout's state does not allow this step; `details` has both states."""
+
+    code = "22Z26"
+
+
+class NoSuchPayout(MoneyRefused):
+    """There is no such payout, or it is somebody else's."""
+
+    code = "22Z27"
+
+
+class MethodNotUsable(MoneyRefused):
+    """The payout method is not there, was removed, or can not be added."""
+
+    code = "22Z28"
+
+
+class DebtFirst(MoneyRefused):
+    """Something is owed to the platform, which the next credits fill first."""
+
+    code = "22Z29"
+
+
+class NoSuchHold(MoneyRefused):
+    """The hold is not there, or the release gives no reason."""
+
+    code = "22Z30"
+
+
+class ReferenceReused(MoneyRefused):
+    """A clawback's reference took something else back before."""
+
+    code = "22Z31"
+
+
+class EventChanged(MoneyRefused):
+    """A provider's event id came before with another content."""
+
+    code = "22Z32"
+
+
+class NoCreator(MoneyRefused):
+    """Only creators are paid."""
+
+    code = "22Z33"
+
+
+class ScoresFinal(MoneyRefused):
+    """Scores of a closed window were to be changed; `details` names the window."""
+
+    code = "22Z60"
+
+
+class DaysNotScored(MoneyRefused):
+    """Days of the window have events and no scores yet, or scores whose viewers were weighed over another window than
+    `weighed_over`; `days` lists them.
+    """
+
+    def __init__(self, days: list[date], model: str, *, weighed_over: Window | None = None) -> None:
         self.days = days
         shown = ", ".join(day.isoformat() for day in days[:3]) + (" …" if len(days) > 3 else "")
         count = "1 day of the window is" if len(days) == 1 else f"{len(days)} days of the window are"
+        what, how = "not scored", "--all"
+        if weighed_over is not None:
+            what = "not scored as a part of this window"
+            how = f"--from {weighed_over.start:%Y-%m-%d} --to {weighed_over.end:%Y-%m-%d}"
         super().__init__(
-            f"{count} not scored under {model} yet ({shown}): run ./run score --all",
+            f"{count} {what} under {model} yet ({shown}): run ./run score {how} --model {model}",
             {"days": [day.isoformat() for day in days], "model": model},
         )
 
 
-_BY_CODE = {
-    kind.code: kind
-    for kind in (
-        NotAllowed, KeyReused, WindowOverlaps, FiguresDisagree, PoolNotAllowed, StalePreview, ForeignVideo, OverCap,
-        Unbalanced, AppendOnly, Overdraft, MalformedRequest, ReversalRefused, PolicyUnknown, PolicyDiffers,
-        ProposalSettled, SecondPersonNeeded, WindowNotClosed, NoStatements,
-    )
-}  # fmt: skip
+_BY_CODE = {kind.code: kind for kind in MoneyRefused.__subclasses__() if kind.code}
 
 
 def refusal(code: str | None, message: str, detail: str | None) -> MoneyRefused | None:

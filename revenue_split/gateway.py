@@ -18,8 +18,8 @@ from adbc_driver_postgresql import dbapi as adbc
 from core.errors import StackError
 from core.settings import Settings
 from core.timewindows import Window
-from revenue_split import database
-from revenue_split.database import api_refusals
+from revenue_split import calls, reading
+from revenue_split.calls import api_refusals
 from supabase_conn import bulk_connection, bulk_refusals, job_client
 from viewer_activity.pages import Pages
 
@@ -35,7 +35,8 @@ _SCORES = pa.schema(
         ("window_end", _TIME),
         ("eis", pa.float64()),
         ("eng_units", pa.float64()),
-        ("early_boost", pa.bool_()),
+        ("counted_units", pa.float64()),
+        ("early_boost", pa.float64()),
     ]
 )
 _VIDEOS = pa.schema([("id", pa.int64()), ("creator_id", pa.int64())])
@@ -60,7 +61,7 @@ class WindowData:
     creators: pa.Table
     #: What is carried from earlier windows, by creator.
     carried_cents: dict[int, int]
-    #: Days with events that nobody scored under the model.
+    #: Days with events that nobody scored under the model, or not as a part of this window where that is needed.
     unscored: list[date]
 
 
@@ -74,14 +75,18 @@ class Request:
     allocations: list[dict[str, Any]]
 
 
-def read_window(settings: Settings, window: Window, *, since: datetime, model: str, currency: str) -> WindowData:
-    """Reads everything for `window`; scores reach back to `since`. Raises ConfigError or StackError."""
+def read_window(
+    settings: Settings, window: Window, *, since: datetime, model: str, currency: str, as_one: bool
+) -> WindowData:
+    """Reads everything for `window`; scores reach back to `since`. `as_one`: a day is scored only if its viewers were
+    weighed over this very window, or it was paid by its scores before. Raises ConfigError or StackError.
+    """
     span = Window(min(since, window.start), window.end)
     connection = bulk_connection(settings)
     if connection is None:
-        return _read_by_pages(job_client(settings), window, span, model, currency)
+        return _read_by_pages(job_client(settings), window, span, model, currency, as_one)
     with connection, bulk_refusals(lambda reason: StackError(f"the database refused: {reason}")):
-        return _read_in_bulk(connection, window, span, model, currency)
+        return _read_in_bulk(connection, window, span, model, currency, as_one)
 
 
 def closed_window(settings: Settings, idempotency_key: str) -> dict[str, Any] | None:
@@ -90,13 +95,13 @@ def closed_window(settings: Settings, idempotency_key: str) -> dict[str, Any] | 
         "id", "kind", "window_start", "window_end", "currency", "gross_cents", "taxes_cents", "store_fees_cents",
         "refunds_cents", "costs_cents", "given_pool_cents", "policy", "status", "result",
     )  # fmt: skip
-    rows = database.read(settings, "revenue_windows", columns, key="id", where={"idempotency_key": idempotency_key})
+    rows = reading.read(settings, "revenue_windows", columns, key="id", where={"idempotency_key": idempotency_key})
     return rows[0] if rows else None
 
 
 def close_window(who: Settings | Client, request: Request) -> dict[str, Any]:
     """Closes as a job or as a signed-in admin; the database refuses everybody else."""
-    answer = database.call(
+    answer = calls.call(
         who,
         "close_revenue_window",
         p_idempotency_key=request.idempotency_key,
@@ -110,7 +115,9 @@ def close_window(who: Settings | Client, request: Request) -> dict[str, Any]:
 # -- reading ------------------------------------------------------------------------------------------------------
 
 
-def _read_in_bulk(connection: adbc.Connection, window: Window, span: Window, model: str, currency: str) -> WindowData:
+def _read_in_bulk(
+    connection: adbc.Connection, window: Window, span: Window, model: str, currency: str, as_one: bool
+) -> WindowData:
     start, end, since = (f"'{moment.isoformat()}'::timestamptz" for moment in (window.start, window.end, span.start))
     model_word, currency_word = (f"'{text.replace(chr(39), chr(39) * 2)}'" for text in (model, currency))
 
@@ -138,26 +145,33 @@ def _read_in_bulk(connection: adbc.Connection, window: Window, span: Window, mod
         f"where kind = 'creator_carried' and currency = {currency_word} and balance_cents <> 0",
         _CARRIED,
     )
+    fits = f"s.weighed_start = {start} and s.weighed_end = {end}" if as_one else "true"
+    final = (
+        "exists (select from public.revenue_windows w where w.status = 'closed' and w.model = s.model "
+        "and w.window_start <= s.window_start and s.window_end <= w.window_end)"
+    )
     unscored = read(
         "select d::date as day from generate_series("  # noqa: S608 times and a quoted word
         f"{start}, {end} - interval '1 microsecond', interval '24 hours') d "
         "where exists (select from public.event e where e.ts >= d and e.ts < d + interval '24 hours') "
         "and not exists (select from public.scored_days s where s.window_start = d "
-        f"and s.window_end = d + interval '24 hours' and s.model = {model_word}) order by 1",
+        f"and s.window_end = d + interval '24 hours' and s.model = {model_word} and ({fits} or {final})) order by 1",
         pa.schema([("day", pa.date32())]),
     )
     connection.rollback()
     return WindowData(scores, videos, creators, _by_user(carried), unscored["day"].to_pylist())
 
 
-def _read_by_pages(client: Client, window: Window, span: Window, model: str, currency: str) -> WindowData:
+def _read_by_pages(client: Client, window: Window, span: Window, model: str, currency: str, as_one: bool) -> WindowData:
     pages = Pages(client)
     scores = pages.table("video_aggregates", _SCORES, key="id", time=("window_start", span), model=model)
     scores = scores.filter(pc.is_valid(scores["eis"]))
     videos = pages.table("videos", _VIDEOS, key="id")
     users = pages.table("users", _CREATORS, key="id")
     creators = users.filter(pc.is_in(users["id"], value_set=pc.unique(videos["creator_id"])))
-    unscored = [day.start.date() for day in window.days() if _is_unscored(client, day, model)]
+    unscored = [
+        day.start.date() for day in window.days() if _is_unscored(client, day, model, window if as_one else None)
+    ]
     return WindowData(scores, videos, creators, _by_user(_carried_by_pages(client, currency)), unscored)
 
 
@@ -173,14 +187,18 @@ def _carried_by_pages(client: Client, currency: str) -> pa.Table:
         found.extend(rows)
 
 
-def _is_unscored(client: Client, day: Window, model: str) -> bool:
+def _is_unscored(client: Client, day: Window, model: str, weighed_over: Window | None) -> bool:
     start, end = day.start.isoformat(), day.end.isoformat()
     with api_refusals():
-        marks: Any = (
-            client.table("scored_days").select("model").eq("model", model)
-            .eq("window_start", start).eq("window_end", end).execute().data
-        )  # fmt: skip
-        if marks:
+        marks = client.table("scored_days").select("model").eq("model", model)
+        marks = marks.eq("window_start", start).eq("window_end", end)
+        if weighed_over is not None:
+            over = (weighed_over.start.isoformat(), weighed_over.end.isoformat())
+            marks = marks.eq("weighed_start", over[0]).eq("weighed_end", over[1])
+        if marks.execute().data:
+            return False
+        final = client.table("revenue_windows").select("id").eq("status", "closed").eq("model", model)
+        if final.lte("window_start", start).gte("window_end", end).execute().data:
             return False
         events: Any = client.table("event").select("event_id").gte("ts", start).lt("ts", end).limit(1).execute().data
     return bool(events)

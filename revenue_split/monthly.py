@@ -18,11 +18,11 @@ from typing import Annotated, Any
 
 import typer
 
-from core.cli import progress
 from core.errors import BadInput
 from core.settings import Settings, load_settings
+from core.terminal import progress
 from core.timewindows import DAY, EARLIEST, LATEST, Window
-from revenue_split import database, policies, revenue_inputs, statements, windows
+from revenue_split import calls, policies, reading, revenue_inputs, statements, windows
 from revenue_split.policy import DEFAULT_POLICY, Policy, PoolInputs
 from revenue_split.report import closed_lines, platform_lines, preview_lines
 from revenue_split.revenue_inputs import Recorded
@@ -103,7 +103,7 @@ def run_month(
 
 def platform_report(settings: Settings, window_id: int) -> dict[str, Any]:
     """Pool, paid, fee, reserve, residual, units counted and not, and what was withheld by reason."""
-    report: dict[str, Any] = database.call(settings, "platform_figures", p_revenue_window_id=window_id)
+    report: dict[str, Any] = calls.call(settings, "platform_figures", p_revenue_window_id=window_id)
     return report
 
 
@@ -144,7 +144,7 @@ def _key(settings: Settings, month: Month, rules: Policy, currency: str) -> str:
     """The same for the same month and policy; after a reversal the next version has a key of its own."""
     start, end = month.window.start.isoformat(), month.window.end.isoformat()
     where = {"kind": "regular", "status": "reversed", "window_start": start, "window_end": end}
-    reversed_before = database.read(settings, "revenue_windows", ("id",), key="id", where=where)
+    reversed_before = reading.read(settings, "revenue_windows", ("id",), key="id", where=where)
     key = windows.default_key(month.window, rules, currency=currency)
     return f"{key}:v{len(reversed_before) + 1}" if reversed_before else key
 

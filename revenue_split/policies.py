@@ -16,7 +16,7 @@ from rich.table import Table
 from core.errors import BadInput
 from core.settings import Settings, load_settings
 from core.timewindows import parse_utc
-from revenue_split import database
+from revenue_split import calls, reading
 from revenue_split.errors import PolicyUnknown
 from revenue_split.policy import Policy
 
@@ -46,7 +46,7 @@ def listed(who: Settings | Client, name: str | None = None) -> list[KeptPolicy]:
     found: list[dict[str, Any]] = []
     # (name, version) is the key, and one column has to tell the rows of a page apart: a name at a time.
     for one in [name] if name else _names(who):
-        rows = database.read(
+        rows = reading.read(
             who, "policies", ("rules", "note", "created_at", "created_by"), key="version", where=where | {"name": one}
         )
         found += reversed(rows)
@@ -57,7 +57,7 @@ def listed(who: Settings | Client, name: str | None = None) -> list[KeptPolicy]:
 
 
 def _names(who: Settings | Client) -> list[str]:
-    rows = database.read(who, "policies", ("name",), key="name", where={"version": 1})
+    rows = reading.read(who, "policies", ("name",), key="name", where={"version": 1})
     return [row["name"] for row in rows]
 
 
@@ -79,7 +79,7 @@ def keep(who: Settings | Client, policy: Policy, note: str | None = None) -> Pol
 
     Returns the policy with its version. Raises NotAllowed for anybody but an admin or a job, MalformedRequest.
     """
-    kept = database.call(who, "keep_policy", p_rules=policy.to_json(), p_note=note or None)
+    kept = calls.call(who, "keep_policy", p_rules=policy.to_json(), p_note=note or None)
     return replace(policy, version=int(kept["version"]))
 
 

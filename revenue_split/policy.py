@@ -43,7 +43,7 @@ class Policy:
     name: str
     version: int = 1
     #: The scoring model whose scores count.
-    model: str = "classic_v1"
+    model: str = "fairshare_v1"
     #: "integrity": units x (EIS/100)^gamma x early x creator trust; "units": engagement units alone.
     value_rule: str = "integrity"
     gamma: int = 2
@@ -121,14 +121,15 @@ class Policy:
 
 
 #: The policies that come along: the database keeps the same as their first versions, `./run split` reads no database.
-CLASSIC_V1 = Policy(name="classic_v1")
+#: Counted events of weighed viewers: accounts that act as one are paid as one.
+FAIRSHARE_V1 = Policy(name="fairshare_v1")
+#: The first published rule, kept for comparison and audit.
+CLASSIC_V1 = Policy(name="classic_v1", model="classic_v1")
 #: A plain split by units: the yardstick that every other rule is measured against.
 PRORATA = replace(CLASSIC_V1, name="prorata", value_rule="units", streak_bp=0, quality_limit_bp=0)
-#: Counted events of weighed viewers; what it must still reach stands in docs/redteam.md, so it is no default yet.
-FAIRSHARE_V1 = replace(CLASSIC_V1, name="fairshare_v1", model="fairshare_v1")
-POLICIES = {policy.name: policy for policy in (CLASSIC_V1, FAIRSHARE_V1, PRORATA)}
+POLICIES = {policy.name: policy for policy in (FAIRSHARE_V1, CLASSIC_V1, PRORATA)}
 #: The policy that is meant where none is named.
-DEFAULT_POLICY = CLASSIC_V1.name
+DEFAULT_POLICY = FAIRSHARE_V1.name
 
 
 def policy_named(name: str) -> Policy:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from core.settings import Settings
 from core.timewindows import Window
-from revenue_split import database
+from revenue_split import calls, reading
 from revenue_split.policy import Policy, PoolInputs
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def record(
     kind: str = "regular",
 ) -> None:
     """Writes the figures down; the latest ones again change nothing. Raises NotAllowed or MalformedRequest."""
-    database.call(
+    calls.call(
         who,
         "record_revenue",
         p_inputs={
@@ -52,7 +52,7 @@ def record(
 
 def recorded(who: Settings | Client, window: Window, *, kind: str = "regular") -> Recorded | None:
     """The latest figures of these days, None without any."""
-    rows = database.read(
+    rows = reading.read(
         who,
         "revenue_inputs",
         (*_CENTS, "currency", "policy_name", "policy_version"),

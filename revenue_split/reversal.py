@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from core.settings import Settings, load_settings
-from revenue_split import approvals, database
+from revenue_split import approvals, calls
 from revenue_split.report import money
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ def reverse(who: Settings | Client, window_id: int, reason: str, idempotency_key
     Returns the totals with `owed_cents`, which creators owe because it had been paid out. Raises AwaitingApproval,
     WindowNotClosed, NotAllowed or another MoneyRefused with nothing written.
     """
-    answer = database.call(
+    answer = calls.call(
         who,
         "reverse_revenue_window",
         p_idempotency_key=idempotency_key,

@@ -26,7 +26,7 @@ from core.tables import EVENTS, USERS, VIDEOS, check_references, read_table, ref
 from core.timewindows import Window, from_us, parse_utc, to_us
 from revenue_split.allocation import SplitResult, split_window
 from revenue_split.outputs import SUMMARY, check_folder, write_folder
-from revenue_split.policy import MOST_CENTS, POLICIES, Policy, policy_named
+from revenue_split.policy import DEFAULT_POLICY, MOST_CENTS, POLICIES, Policy, policy_named
 from viewer_activity.model import WindowScores, score_window
 from viewer_activity.signals import DAY_US
 
@@ -215,7 +215,7 @@ def main(
         Path,
         typer.Option(metavar="DIR", help="A new or empty folder, or one with an earlier result, which is replaced."),
     ],
-    policy: Annotated[str, typer.Option(help=f"One of {', '.join(POLICIES)}.")] = "classic_v1",
+    policy: Annotated[str, typer.Option(help=f"One of {', '.join(POLICIES)}.")] = DEFAULT_POLICY,
     no_kyc_caps: Annotated[bool, typer.Option("--no-kyc-caps", help="Do not cap pay by KYC level.")] = False,
     as_of: Annotated[
         str | None, typer.Option(metavar="ISO", help="When ages are taken; by default at each scored day's end.")

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from core.settings import Settings
-from revenue_split import database
+from revenue_split import calls, reading
 from revenue_split.errors import FiguresDisagree
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ STEPS = (
     ("reserve_cents", "Into reserve"),
     ("carried_cents", "Carried forward"),
     ("carried_before_cents", "Carried before, released"),
+    ("owed_cents", "Taken for what you owe"),
 )
 _SUM = ("available_cents", "Available")
 _FIELDS = ("number", "creator_id", "figures")
@@ -72,7 +73,7 @@ class Statement:
 
 def issue(who: Settings | Client, window_id: int) -> dict[str, Any]:
     """Issues the statements of a closed window, all or none; again changes nothing. Raises MoneyRefused."""
-    return dict(database.call(who, "issue_statements", p_revenue_window_id=window_id))
+    return dict(calls.call(who, "issue_statements", p_revenue_window_id=window_id))
 
 
 def of_window(who: Settings | Client, window_id: int, *, creator_id: int | None = None) -> Iterator[Statement]:
@@ -80,9 +81,9 @@ def of_window(who: Settings | Client, window_id: int, *, creator_id: int | None 
     where: dict[str, Any] = {"revenue_window_id": window_id}
     if creator_id is not None:
         where["creator_id"] = creator_id
-    rows = database.read(who, "statements", _FIELDS, key="creator_id", where=where)
+    rows = reading.read(who, "statements", _FIELDS, key="creator_id", where=where)
     videos: dict[int, list[VideoLine]] = {}
-    for row in database.read(who, "video_rev_shares", _SHARE_FIELDS, key="video_id", where=where):
+    for row in reading.read(who, "video_rev_shares", _SHARE_FIELDS, key="video_id", where=where):
         videos.setdefault(row["creator_id"], []).append(_video_line(row))
     for row in rows:
         lines = tuple(videos.get(row["creator_id"], ()))

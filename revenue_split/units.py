@@ -76,8 +76,9 @@ class _Rows:
     video_ids: Ints
     eis: Floats
     units: Ints
-    #: What is paid for: the units themselves where the model has no weights.
+    #: What is paid for: the units themselves where the model has no weights, and then they are whole numbers.
     counted: Floats
+    whole: bool
     #: 0 to 1: how much of the early bonus.
     early: Floats
 
@@ -104,12 +105,16 @@ def video_units(scores: pa.Table, videos: pa.Table, creators: Creators, window: 
 
 
 def mean_eis(scores: pa.Table, window: Window) -> Fraction | None:
-    """The mean EIS of the window's days weighted by units, exact to a millionth; None without any unit."""
+    """The mean EIS of the window's days weighted by what is paid for, exact to a millionth; None without any unit.
+
+    What does not count moves no one's pool either: where the model has counted units, they are the weights.
+    """
     rows = _rows_inside(scores, window)
-    total = _total(rows.units)
+    units = rows.units if rows.whole else _micro(rows.counted)
+    total = _total(units)
     eis = _micro(rows.eis)
     # Two products that can not overflow instead of one that could.
-    high, low = _total((rows.units >> 20) * eis), _total((rows.units & 0xFFFFF) * eis)
+    high, low = _total((units >> 20) * eis), _total((units & 0xFFFFF) * eis)
     return Fraction((high << 20) + low, total * MICRO) if total else None
 
 
@@ -157,13 +162,15 @@ def _rows_inside(scores: pa.Table, window: Window, *, whole: bool = True) -> _Ro
     twice = (np.diff(ids[order]) == 0) & (np.diff(starts[order]) == 0)
     if twice.any():
         raise BadInput(f"video {ids[order][1:][twice][0]} is scored twice for one day", column="video_id")
-    weighed = "counted_units" in scores.column_names
     units = scores["eng_units"].to_numpy().astype(np.int64)[order]
+    # A table of the database has the column for every model, and nothing in it where everything counts.
+    weighed = "counted_units" in scores.column_names and scores["counted_units"].null_count < scores.num_rows
     return _Rows(
         video_ids=ids[order],
         eis=scores["eis"].to_numpy()[order],
         units=units,
         counted=scores["counted_units"].to_numpy()[order] if weighed else units.astype(np.float64),
+        whole=not weighed,
         early=scores["early_boost"].to_numpy(zero_copy_only=False).astype(np.float64)[order],
     )
 

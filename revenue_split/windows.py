@@ -26,7 +26,7 @@ from revenue_split.errors import DaysNotScored, KeyReused
 from revenue_split.policy import DEFAULT_POLICY, MOST_CENTS, Policy, PoolInputs, pool_cents
 from revenue_split.report import closed_lines, preview_lines
 from revenue_split.units import mean_eis
-from viewer_activity.model import scorer
+from viewer_activity.model import model_named
 
 if TYPE_CHECKING:
     from supabase import Client  # noqa: TID251  the type alone; the client comes from supabase_conn
@@ -99,17 +99,19 @@ def preview(
     missing, ConfigError or StackError when the database can not be reached.
     """
     _check(window, inputs, currency, kind)
-    scorer(policy.model)  # refuses a model whose scores the database does not keep
+    weighs = model_named(policy.model).weighs
     policy = policy if use_caps else without_caps(policy)
     data = gateway.read_window(
         settings,
         window,
-        since=window.end - timedelta(days=policy.streak_days),
+        # Days outside were weighed over other windows: as in a split of files, they are no part of this one.
+        since=window.start if weighs else window.end - timedelta(days=policy.streak_days),
         model=policy.model,
         currency=currency,
+        as_one=weighs,
     )
     if data.unscored:
-        raise DaysNotScored(data.unscored, policy.model)
+        raise DaysNotScored(data.unscored, policy.model, weighed_over=window if weighs else None)
     quality = mean_eis(data.scores, window)
     result = split_window(
         policy=policy,

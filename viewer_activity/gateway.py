@@ -1,14 +1,14 @@
-"""The only way in and out for scoring: users, videos, events and scores as Arrow tables.
+"""The only way in and out for scoring: users, videos, events, scores and weights as Arrow tables.
 
-Where `SUPABASE_DB_URL` is known, tables travel by ADBC and a day's scores are one transaction. Elsewhere the data API
-serves: reads page by key, and the mark that a day is scored is written last, so that a day that was cut short is
+Where `SUPABASE_DB_URL` is known, tables travel by ADBC and what was scored together is one transaction. Elsewhere the
+data API serves: reads page by key, and the marks that days are scored are written last, so that what was cut short is
 scored again.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,27 +24,42 @@ from core.settings import Settings
 from core.tables import EVENTS, USERS, VIDEOS
 from core.timewindows import Window, parse_utc
 from supabase_conn import bulk_connection, bulk_refusals, job_client
+from viewer_activity import upserts
 from viewer_activity.creators import LatestScores
 from viewer_activity.pages import Pages
+from viewer_activity.upserts import SCORE_COLUMNS, SCORE_KEY, WEIGHT_KEY, literal, word
 
 TIME = pa.timestamp("us", "UTC")
 VIDEO_SCHEMA = VIDEOS.schema.append(pa.field("eis_model", pa.string()))
-SCORE_COLUMNS = (
-    "video_id", "window_start", "window_end", "model", "features", "comment_quality", "like_integrity",
-    "report_credibility", "authentic_engagement", "eis", "counted_share", "views", "likes", "comments", "shares",
-    "follows", "reports", "pauses", "active_viewers", "eng_units", "early_boost",
-)  # fmt: skip
-KEY = ("video_id", "window_start", "window_end", "model")
+MARK_KEY = ("window_start", "window_end", "model")
 
 
 @dataclass(frozen=True, slots=True)
-class DayScores:
-    """What is kept of one scored day. `scores` has SCORE_COLUMNS, `events` counts the day's rows."""
+class Mark:
+    """A day whose scores are complete; `weighed` is the window over which its viewers were weighed, if they were."""
 
     day: Window
+    weighed: Window | None
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """What is kept of days that were scored together. `scores` has SCORE_COLUMNS; `events` counts each day's rows;
+    `weights` (user_id, weight, cluster_id, reasons, factors as JSON) are of the viewers of the whole `window`, None
+    where the model weighs nobody. `leads`: videos show this model's scores, also over another's.
+    """
+
+    window: Window
     model: str
     scores: pa.Table
-    events: int
+    events: Mapping[Window, int]
+    weights: pa.Table | None = None
+    leads: bool = False
+
+    @property
+    def weighed(self) -> Window | None:
+        """The window of the weights, if there are any."""
+        return None if self.weights is None else self.window
 
 
 class Store(Protocol):
@@ -62,14 +77,17 @@ class Store(Protocol):
     def event_span(self) -> tuple[datetime, datetime] | None:
         """The times of the first and the last event; None without any."""
 
-    def scored_days(self, model: str) -> set[Window]:
-        """The windows whose scores under `model` are complete."""
+    def marks(self, model: str) -> list[Mark]:
+        """The days whose scores under `model` are complete."""
+
+    def final_windows(self, model: str) -> list[Window]:
+        """The closed windows that were paid by scores of `model`: what they hold is never scored again."""
 
     def earlier_scores(self, model: str, before: datetime) -> pa.Table:
         """The latest score of each video in a window that ended by `before`: video_id, eis, window_end."""
 
-    def write_day(self, day: DayScores) -> None:
-        """Keeps a day's scores and its mark, and brings `videos.eis_current` up to it; again changes nothing."""
+    def write(self, scored: Scored) -> None:
+        """Keeps scores, weights and marks, and brings `videos.eis_current` up to them; again changes nothing."""
 
 
 @contextmanager
@@ -104,6 +122,16 @@ def latest_scores(store: Store, videos: pa.Table, model: str, before: datetime) 
     return latest
 
 
+def score_rows(scores: pa.Table) -> pa.Table:
+    """SCORE_COLUMNS as the database takes them: models that count everything have no counted units."""
+    if "counted_units" not in scores.column_names:
+        scores = scores.append_column("counted_units", pa.nulls(scores.num_rows, pa.float64()))
+    early = scores["early_boost"]
+    # From yes and no there is no straight way to a float.
+    early = early.cast(pa.int8()).cast(pa.float64()) if pa.types.is_boolean(early.type) else early
+    return scores.set_column(scores.column_names.index("early_boost"), "early_boost", early).select(SCORE_COLUMNS)
+
+
 class BulkStore:
     """Straight to Postgres, tables as Arrow."""
 
@@ -120,7 +148,7 @@ class BulkStore:
 
     def events(self, window: Window) -> pa.Table:
         columns = ", ".join(EVENTS.schema.names)
-        where = f"ts >= {_literal(window.start)} and ts < {_literal(window.end)}"
+        where = f"ts >= {literal(window.start)} and ts < {literal(window.end)}"
         # Without parameters the driver reads by COPY, several times as fast; the times are no one's words.
         return self._read(f"select {columns} from public.event where {where}").cast(EVENTS.schema)  # noqa: S608
 
@@ -128,22 +156,37 @@ class BulkStore:
         row = self._read("select min(ts) as first, max(ts) as last from public.event").to_pylist()[0]
         return None if row["first"] is None else (row["first"], row["last"])
 
-    def scored_days(self, model: str) -> set[Window]:
-        rows = self._read("select window_start, window_end, model from public.scored_days").to_pylist()
-        return {Window(row["window_start"], row["window_end"]) for row in rows if row["model"] == model}
+    def marks(self, model: str) -> list[Mark]:
+        columns = "window_start, window_end, weighed_start, weighed_end"
+        rows = self._read(f"select {columns} from public.scored_days where model = {word(model)}")  # noqa: S608
+        return [_mark(row) for row in rows.to_pylist()]
+
+    def final_windows(self, model: str) -> list[Window]:
+        which = f"status = 'closed' and model = {word(model)}"
+        rows = self._read(f"select window_start, window_end from public.revenue_windows where {which}")  # noqa: S608
+        return [Window(row["window_start"], row["window_end"]) for row in rows.to_pylist()]
 
     def earlier_scores(self, model: str, before: datetime) -> pa.Table:
-        which = f"model = {_word(model)} and window_end <= {_literal(before)} and eis is not null"
+        which = f"model = {word(model)} and window_end <= {literal(before)} and eis is not null"
         columns = "distinct on (video_id) video_id, eis, window_end"
         order = "order by video_id, window_end desc"
         return self._read(f"select {columns} from public.video_aggregates where {which} {order}")  # noqa: S608
 
-    def write_day(self, day: DayScores) -> None:
+    def write(self, scored: Scored) -> None:
+        statements = [upserts.KEEP_SCORES, upserts.BRING_UP_LEADING if scored.leads else upserts.BRING_UP]
         with self._connection.cursor() as cursor:
             # Two runs at once would both score a day; the second waits and then changes nothing.
             cursor.execute("select pg_advisory_xact_lock(hashtextextended('fairshare.score', 0))")
-            cursor.adbc_ingest("scores_in", day.scores.select(SCORE_COLUMNS), mode="create", temporary=True)
-            for statement in (_KEEP_SCORES, _BRING_UP_VIDEOS, _mark(day), "drop table scores_in"):
+            cursor.adbc_ingest("scores_in", score_rows(scored.scores), mode="create", temporary=True)
+            if scored.weights is not None:
+                cursor.adbc_ingest("weights_in", scored.weights, mode="create", temporary=True)
+                statements.append(upserts.keep_weights(scored.window, scored.model))
+            for day, events in scored.events.items():
+                videos = _videos_of(scored.scores, day)
+                statements.append(upserts.mark(day, scored.model, videos=videos, events=events, weighed=scored.weighed))
+            if scored.weights is not None:
+                statements += [upserts.forget_weights(scored.model), "drop table weights_in"]
+            for statement in (*statements, "drop table scores_in"):
                 cursor.execute(statement)
         self._connection.commit()
 
@@ -154,39 +197,6 @@ class BulkStore:
         # A finished read leaves no transaction open behind it.
         self._connection.rollback()
         return table
-
-
-def _excluded(names: list[str], of: str) -> str:
-    return ", ".join(f"{of}.{name}" for name in names)
-
-
-_FIGURES = [name for name in SCORE_COLUMNS if name not in KEY]
-_KEEP_SCORES = f"""
-insert into public.video_aggregates as kept ({", ".join(SCORE_COLUMNS)})
-select {", ".join("features::jsonb" if name == "features" else name for name in SCORE_COLUMNS)} from scores_in
-on conflict ({", ".join(KEY)}) do update
-set {", ".join(f"{name} = excluded.{name}" for name in _FIGURES)}, computed_at = now()
-where ({_excluded(_FIGURES, "kept")}) is distinct from ({_excluded(_FIGURES, "excluded")})
-"""  # noqa: S608  fixed column names
-_BRING_UP_VIDEOS = """
-update public.videos as v
-set eis_current = s.eis, eis_updated_at = s.window_end, eis_model = s.model
-from scores_in as s
-where v.id = s.video_id
-  and (v.eis_updated_at is null or v.eis_updated_at <= s.window_end)
-  and (v.eis_current, v.eis_updated_at, v.eis_model) is distinct from (s.eis, s.window_end, s.model)
-"""
-
-
-def _mark(day: DayScores) -> str:
-    start, end, model = _literal(day.day.start), _literal(day.day.end), _word(day.model)
-    return f"""
-insert into public.scored_days (window_start, window_end, model, videos, events)
-values ({start}, {end}, {model}, {day.scores.num_rows}, {day.events})
-on conflict (window_start, window_end, model) do update
-set videos = excluded.videos, events = excluded.events, scored_at = now()
-where (scored_days.videos, scored_days.events) is distinct from (excluded.videos, excluded.events)
-"""  # noqa: S608  times, numbers and a quoted word
 
 
 class ApiStore:
@@ -210,9 +220,15 @@ class ApiStore:
         first, last = (self._pages.extreme("event", "ts", largest=largest) for largest in (False, True))
         return None if first is None or last is None else (parse_utc(first), parse_utc(last))
 
-    def scored_days(self, model: str) -> set[Window]:
-        rows = self._pages.few("scored_days", "window_start, window_end", model=model, order="window_start")
-        return {Window(parse_utc(row["window_start"]), parse_utc(row["window_end"])) for row in rows}
+    def marks(self, model: str) -> list[Mark]:
+        columns = "window_start, window_end, weighed_start, weighed_end"
+        rows = self._pages.few("scored_days", columns, model=model, order="window_start")
+        return [_mark({name: text and parse_utc(text) for name, text in row.items()}) for row in rows]
+
+    def final_windows(self, model: str) -> list[Window]:
+        rows = self._pages.few("revenue_windows", "window_start, window_end, status", model=model, order="id")
+        closed = [row for row in rows if row["status"] == "closed"]
+        return [Window(parse_utc(row["window_start"]), parse_utc(row["window_end"])) for row in closed]
 
     def earlier_scores(self, model: str, before: datetime) -> pa.Table:
         schema = pa.schema([("id", pa.int64()), ("video_id", pa.int64()), ("eis", pa.float64()), ("window_end", TIME)])
@@ -223,28 +239,39 @@ class ApiStore:
         ids = ranked["video_id"].to_numpy()
         return ranked.filter(pa.array(np.diff(ids, prepend=ids[0] - 1 if len(ids) else 0) != 0))
 
-    def write_day(self, day: DayScores) -> None:
-        rows = [_json_row(row) for row in day.scores.select(SCORE_COLUMNS).to_pylist()]
-        self._pages.upsert("video_aggregates", rows, key=KEY)
-        self._pages.call("refresh_current_eis", {"p_model": day.model})
-        mark = {
-            "window_start": day.day.start.isoformat(),
-            "window_end": day.day.end.isoformat(),
-            "model": day.model,
-            "videos": day.scores.num_rows,
-            "events": day.events,
-        }
-        self._pages.upsert("scored_days", [mark], key=("window_start", "window_end", "model"))
+    def write(self, scored: Scored) -> None:
+        rows = [_json_row(row, "features") for row in score_rows(scored.scores).to_pylist()]
+        self._pages.upsert("video_aggregates", rows, key=SCORE_KEY)
+        if scored.weights is not None:
+            span = {"window_start": scored.window.start, "window_end": scored.window.end, "model": scored.model}
+            weights = [_json_row(span | row, "factors") for row in scored.weights.to_pylist()]
+            self._pages.upsert("viewer_weights", weights, key=WEIGHT_KEY)
+        self._pages.call("refresh_current_eis", {"p_model": scored.model, "p_over_others": scored.leads})
+        weighed = scored.weighed
+        marks = [
+            {
+                "window_start": day.start.isoformat(),
+                "window_end": day.end.isoformat(),
+                "model": scored.model,
+                "videos": _videos_of(scored.scores, day),
+                "events": events,
+                "weighed_start": weighed and weighed.start.isoformat(),
+                "weighed_end": weighed and weighed.end.isoformat(),
+            }
+            for day, events in scored.events.items()
+        ]
+        self._pages.upsert("scored_days", marks, key=MARK_KEY)
 
 
-def _json_row(row: dict[str, Any]) -> dict[str, Any]:
+def _mark(row: Mapping[str, Any]) -> Mark:
+    weighed = Window(row["weighed_start"], row["weighed_end"]) if row["weighed_start"] else None
+    return Mark(Window(row["window_start"], row["window_end"]), weighed)
+
+
+def _videos_of(scores: pa.Table, day: Window) -> int:
+    return int(pc.sum(pc.equal(scores["window_start"].cast(TIME), pa.scalar(day.start, TIME))).as_py() or 0)
+
+
+def _json_row(row: dict[str, Any], json_column: str) -> dict[str, Any]:
     times = {name: row[name].isoformat() for name in ("window_start", "window_end")}
-    return row | times | {"features": json.loads(row["features"])}
-
-
-def _literal(moment: datetime) -> str:
-    return f"'{moment.isoformat()}'::timestamptz"
-
-
-def _word(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
+    return row | times | {json_column: json.loads(row[json_column])}

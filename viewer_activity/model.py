@@ -52,16 +52,15 @@ MODELS: dict[str, Model] = {
     classic_v1.NAME: Model(classic_v1.score, weighs=False),
     fairshare_v1.NAME: Model(fairshare_v1.score, weighs=True),
 }
-#: The rules that can score one day after the other into the database.
-DAILY = tuple(sorted(name for name, model in MODELS.items() if not model.weighs))
+#: The rule that is meant where none is named, and whose scores videos show.
+DEFAULT = fairshare_v1.NAME
 
 
-def scorer(name: str) -> Scorer:
-    """The scoring rule called `name`, for one day after the other. Raises BadInput with the names that there are."""
-    model = _named(name)
-    if model.weighs:
-        raise BadInput(f"{name} works on files alone so far: ./run split --policy {name}; here there is {_list(DAILY)}")
-    return model.score
+def model_named(name: str) -> Model:
+    """The rule called `name`. Raises BadInput with the names that there are."""
+    if name not in MODELS:
+        raise BadInput(f"there is no scoring model {name!r}; there is {', '.join(sorted(MODELS))}")
+    return MODELS[name]
 
 
 def score_window(
@@ -77,20 +76,10 @@ def score_window(
     """Scores `window` from the relations `users`, `videos` and `events` in `con`; `seen` reaches back to the first
     event. Raises BadInput for a rule that is not known.
     """
-    model = _named(name)
+    model = model_named(name)
     latest = LatestScores.of_videos(videos)
     if not model.weighs:
         return WindowScores(model.score(con, seen, latest=latest, as_of=as_of, with_quiet=with_quiet), None)
     weights = weigh(con, window, as_of=as_of)
     con.register("weights", weights.select(["user_id", "weight", "cluster_id"]))
     return WindowScores(model.score(con, window, latest=latest, as_of=as_of, with_quiet=with_quiet), weights)
-
-
-def _named(name: str) -> Model:
-    if name not in MODELS:
-        raise BadInput(f"there is no scoring model {name!r}; there is {_list(tuple(sorted(MODELS)))}")
-    return MODELS[name]
-
-
-def _list(names: tuple[str, ...]) -> str:
-    return ", ".join(names)

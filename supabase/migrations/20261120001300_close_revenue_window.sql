@@ -5,7 +5,7 @@
 --
 -- Postings: platform_revenue -> pool_clearing (the pool); pool_clearing -> platform_fee, residual, and for each creator
 -- creator_reserve and creator_available or creator_carried; creator_carried -> creator_available when the carried
--- amount is released.
+-- amount is released. What a creator owes goes to creator_receivable before either.
 --
 -- Raises 22Z03 overlap, 22Z04 figures do not add up, 22Z05 the pool is not what the policy gives, 22Z06 balances or labels
 -- changed since the preview, 22Z07 a video of another creator, 22Z08 over the cap, 22Z12 malformed, 22Z40 no such policy,
@@ -86,19 +86,21 @@ $$;
 comment on function public.check_policy(jsonb) is 'Raises 22Z12, naming the setting, unless every setting is there and in its range.';
 
 create function public.kept_mean_eis(p_model text, p_start timestamptz, p_end timestamptz) returns numeric[]
-language sql stable set search_path = '' as $$
+language plpgsql stable set search_path = '' as $$
+begin
   -- Scores and counted units to a millionth, as revenue_split/units.py rounds them (both to the even neighbour), so that
   -- the two agree. Where a model has counted units, they are the weights; else the units are, which are whole.
-  select case when bool_or(a.counted_units is not null)
-    then array[sum(round(a.counted_units * 1e6::double precision)::numeric * a.eis_micro),
-      sum(round(a.counted_units * 1e6::double precision)::numeric) * 1000000]
-    else array[sum(trunc(a.eng_units)::numeric * a.eis_micro), sum(trunc(a.eng_units)::numeric) * 1000000] end
-  from (
-    select (to_jsonb(a) ->> 'counted_units')::double precision as counted_units, a.eng_units,
-      round(a.eis * 1e6::double precision)::numeric as eis_micro
-    from public.video_aggregates a
-    where a.model = p_model and a.window_start >= p_start and a.window_end <= p_end and a.eis is not null
-  ) a
+  return (
+    select case when bool_or(a.counted_units is not null)
+      then array[sum(round(a.counted_units * 1e6::double precision)::numeric * a.eis_micro),
+        sum(round(a.counted_units * 1e6::double precision)::numeric) * 1000000]
+      else array[sum(trunc(a.eng_units)::numeric * a.eis_micro), sum(trunc(a.eng_units)::numeric) * 1000000] end
+    from (
+      select a.counted_units, a.eng_units, round(a.eis * 1e6::double precision)::numeric as eis_micro
+      from public.video_aggregates a
+      where a.model = p_model and a.window_start >= p_start and a.window_end <= p_end and a.eis is not null
+    ) a);
+end
 $$;
 comment on function public.kept_mean_eis(text, timestamptz, timestamptz) is
   'The mean EIS of the kept scores weighted by what is paid for, as numerator and denominator; nulls without a score.';
@@ -409,10 +411,13 @@ begin
     counted_units double precision, eis_avg double precision, vu double precision, share_pct double precision,
     allocated_cents bigint);
 
-  -- Carried balances are read under lock, in id order, so that no other posting moves them before this one is written.
+  -- Every account that this close reads or posts to is locked first, in id order: what is read stays as it is, and no
+  -- other posting waits for this one the wrong way round.
   perform a.id from public.ledger_accounts a
-  where a.kind = 'creator_carried' and a.currency = v_window.currency
-    and a.user_id in (select c.creator_id from jsonb_to_recordset(p_allocations) as c(creator_id bigint))
+  where a.currency = v_window.currency
+    and (a.kind in ('platform_revenue', 'pool_clearing', 'platform_fee', 'residual')
+      or a.kind in ('creator_available', 'creator_reserve', 'creator_carried', 'creator_receivable')
+        and a.user_id in (select c.creator_id from jsonb_to_recordset(p_allocations) as c(creator_id bigint)))
   order by a.id for update;
 
   insert into public.window_allocations (revenue_window_id, creator_id, alloc_cents, capped_cents, platform_fee_cents,
@@ -443,15 +448,24 @@ begin
       v_bad ->> 'creator_id', v_bad ->> 'carried_before_cents' using errcode = '22Z06', detail = v_bad::text;
   end if;
 
+  -- What a creator owes is taken first (receivable_part): from what becomes available, or from what would be carried.
   with creators as (
-    select w.*, w.creator_id as user_id from public.window_allocations w where w.revenue_window_id = v_window.id
+    select w.*, w.creator_id as user_id,
+      public.receivable_part(w.pay_now_cents + w.released_carry_cents + w.carried_cents, a.balance_cents) as owed_cents
+    from public.window_allocations w
+    left join public.ledger_accounts a
+      on a.kind = 'creator_receivable' and coalesce(a.user_id, -1) = w.creator_id and a.currency = v_window.currency
+    where w.revenue_window_id = v_window.id
   ), entries (ord, user_id, kind, amount_cents) as (
     values (1, null::bigint, 'platform_revenue', -v_pool), (2, null, 'pool_clearing', v_pool),
       (3, null, 'pool_clearing', -v_pool), (4, null, 'residual', v_residual)
     union all select 5, null, 'platform_fee', sum(platform_fee_cents)::bigint from creators
     union all select 6, user_id, 'creator_reserve', reserve_cents from creators
-    union all select 7, user_id, 'creator_available', pay_now_cents + released_carry_cents from creators
-    union all select 8, user_id, 'creator_carried', carried_cents - released_carry_cents from creators
+    union all select 7, user_id, 'creator_available', pay_now_cents + released_carry_cents
+      - case when carried_cents = 0 then owed_cents else 0 end from creators
+    union all select 8, user_id, 'creator_carried', carried_cents - released_carry_cents
+      - case when carried_cents > 0 then owed_cents else 0 end from creators
+    union all select 9, user_id, 'creator_receivable', owed_cents from creators
   )
   select jsonb_agg(jsonb_build_object('kind', e.kind, 'user_id', e.user_id, 'amount_cents', e.amount_cents)
     order by e.ord, e.user_id) into v_entries
@@ -472,9 +486,15 @@ begin
     format('%s earned. Fee %s, in reserve until %s %s, available %s, carried forward %s (%s).',
       public.cents_text(w.capped_cents), public.cents_text(w.platform_fee_cents),
       to_char(v_available_at at time zone 'UTC', 'YYYY-MM-DD'), public.cents_text(w.reserve_cents),
-      public.cents_text(w.pay_now_cents + w.released_carry_cents), public.cents_text(w.carried_cents), v_window.currency),
+      public.cents_text(w.pay_now_cents + w.released_carry_cents), public.cents_text(w.carried_cents), v_window.currency)
+      || coalesce(format(' Of it, %s was taken for what you owe.', public.cents_text(o.amount_cents)), ''),
     'payouts'
   from public.window_allocations w join public.users u on u.id = w.creator_id
+  left join (
+    select a.user_id, e.amount_cents from public.ledger_entries e
+    join public.ledger_accounts a on a.id = e.account_id and a.kind = 'creator_receivable'
+    where e.transaction_id = (v_posting ->> 'transaction_id')::bigint
+  ) o on o.user_id = w.creator_id
   where w.revenue_window_id = v_window.id and u.auth_id is not null;
 
   select jsonb_build_object('revenue_window_id', v_window.id, 'version', v_window.version, 'status', 'closed',

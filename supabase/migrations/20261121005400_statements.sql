@@ -17,7 +17,7 @@ create table public.statements (
 );
 comment on table public.statements is 'Numbered statements of creators, one a window. Never changed; a correction is the next version''s.';
 comment on column public.statements.figures is
-  'The steps in cents (share, over_limit, from_others, fee, reserve, carried, carried_before sum to available), units and policy.';
+  'The steps in cents (share, over_limit, from_others, fee, reserve, carried, carried_before, owed sum to available), units and policy.';
 create index statements_by_creator on public.statements (creator_id);
 
 alter table public.statements enable row level security;
@@ -44,8 +44,12 @@ language sql stable set search_path = '' as $$
     'share_cents', a.alloc_cents,
     'over_limit_cents', least(0, a.capped_cents - a.alloc_cents),
     'from_others_cents', greatest(0, a.capped_cents - a.alloc_cents),
-    'fee_cents', -a.platform_fee_cents, 'reserve_cents', -a.reserve_cents, 'carried_cents', -a.carried_cents,
-    'carried_before_cents', a.released_carry_cents, 'available_cents', a.pay_now_cents + a.released_carry_cents,
+    'fee_cents', -a.platform_fee_cents, 'reserve_cents', -a.reserve_cents, 'carried_before_cents', a.released_carry_cents,
+    -- What was owed was taken from what became available, or from what would have been carried.
+    'owed_cents', -coalesce(o.cents, 0),
+    'carried_cents', -(a.carried_cents - case when a.carried_cents > 0 then coalesce(o.cents, 0) else 0 end),
+    'available_cents', a.pay_now_cents + a.released_carry_cents
+      - case when a.carried_cents > 0 then 0 else coalesce(o.cents, 0) end,
     'streak_ppb', a.streak_ppb, 'videos', coalesce(s.videos, 0), 'units', coalesce(s.units, 0),
     'counted_units', coalesce(round(s.counted_units, 3), 0))
   from public.window_allocations a
@@ -56,6 +60,11 @@ language sql stable set search_path = '' as $$
     from public.video_rev_shares v where v.revenue_window_id = p_window.id
     group by v.creator_id
   ) s on s.creator_id = a.creator_id
+  left join (
+    select k.user_id, sum(e.amount_cents)::bigint as cents
+    from public.ledger_entries e join public.ledger_accounts k on k.id = e.account_id and k.kind = 'creator_receivable'
+    where e.transaction_id = p_window.ledger_transaction_id group by k.user_id
+  ) o on o.user_id = a.creator_id
   where a.revenue_window_id = p_window.id
 $$;
 comment on function public.statement_figures(public.revenue_windows) is

@@ -13,7 +13,7 @@ import psycopg
 import pytest
 from psycopg.types.json import Jsonb
 
-from tests.db.world import World, acting_as, call_close, capped, closing, keep_policy, one, people
+from tests.db.world import World, acting_as, call_close, capped, closing, keep_policy, one, people, post
 
 TABLES = (
     "revenue_windows", "video_rev_shares", "window_allocations", "reserves", "notifications",
@@ -56,6 +56,30 @@ def test_a_close_posts_the_pool_once_to_the_cent(sql_db: psycopg.Connection, wor
     assert balances(sql_db) == {"platform_revenue": -6_108, "pool_clearing": 0, "platform_fee": 610, "residual": 7}
     assert (done["allocated_cents"], done["residual_cents"], done["pool_cents"]) == (6_101, 7, 6_108)
     assert one(sql_db, "select sum(balance_cents) from ledger_accounts") == 0
+
+
+@pytest.mark.parametrize(
+    ("owed", "available", "carried", "still_owed"),
+    [(300, 4_000 - 300, 0, 0), (9_000, 0, 0, 9_000 - 4_000), (4_000, 0, 0, 0)],
+)
+def test_what_a_creator_owes_is_taken_from_the_next_window_first(
+    owed: int, available: int, carried: int, still_owed: int, sql_db: psycopg.Connection, world: World
+) -> None:
+    owner = world.users["owner"]
+    post(sql_db, "debt", ("creator_receivable", owner, -owed), ("platform_revenue", None, owed))
+    call_close(sql_db, "k", closing(world, {"owner": 5_000, "other": 2_000}))  # 500 fee, 500 reserve, 4000 to pay
+    found = balances(sql_db, owner)
+    assert (found.get("creator_available", 0), found.get("creator_carried", 0)) == (available, carried)
+    assert (found["creator_receivable"], found["creator_reserve"]) == (-still_owed, 500)
+    assert balances(sql_db, world.users["other"])["creator_available"] == 1_600
+    assert one(sql_db, "select body from notifications where user_id = %s", owner).endswith("taken for what you owe.")
+
+
+def test_what_would_be_carried_forward_is_taken_for_a_debt_too(sql_db: psycopg.Connection, world: World) -> None:
+    owner = world.users["owner"]
+    post(sql_db, "debt", ("creator_receivable", owner, -100), ("platform_revenue", None, 100))
+    call_close(sql_db, "k", closing(world, {"owner": 1_000}))  # 800 are left, under the minimum of 1000
+    assert balances(sql_db, owner) == {"creator_reserve": 100, "creator_carried": 700, "creator_receivable": 0}
 
 
 def test_closed_twice_with_one_key_gives_the_first_answer_and_one_effect(

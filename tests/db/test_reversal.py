@@ -72,23 +72,11 @@ def test_a_released_reserve_is_taken_from_what_is_available_and_no_other_reserve
     first = call_close(sql_db, "a", closing(world, {"owner": 5_000}, policy={"hold_days": 0}))
     week = {"start": "2026-01-08", "end": "2026-01-15"}
     call_close(sql_db, "b", closing(world, {"owner": 2_000}, **week))
-    post(sql_db, "r", ("creator_reserve", owner, -500), ("creator_available", owner, 500))
-    released(sql_db, first["revenue_window_id"])
+    assert one(sql_db, "select release_due_reserves()") == {"released": 1, "cents": 500}
     back = reverse(sql_db, first["revenue_window_id"])
     assert back["owed_cents"] == 0
     assert balances(sql_db, owner) == {"creator_reserve": 200, "creator_available": 1_600}
     assert in_order(sql_db)
-
-
-def released(db: psycopg.Connection, window: int) -> None:
-    """Marks the window's reserves as released, the way a release does."""
-    columns = one(
-        db, "select array_agg(attname::text) from pg_attribute where attrelid = 'reserves'::regclass and attnum > 0"
-    )
-    more = ""
-    if "release_transaction_id" in columns:
-        more = ", release_transaction_id = (select id from ledger_transactions where idempotency_key = 'r')"
-    db.execute(f"update reserves set released_at = now(){more} where revenue_window_id = %s", (window,))
 
 
 def test_carried_money_that_a_later_window_released_is_taken_from_there(

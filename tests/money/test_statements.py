@@ -16,7 +16,7 @@ FIGURES = {
     "currency": "USD", "kind": "regular", "version": 1, "first_day": "2026-10-01", "last_day": "2026-10-31",
     "policy": "classic_v1@1", "model": "classic_v1", "hold_days": 14, "min_payout_cents": 1_000,
     "share_cents": 6_200, "over_limit_cents": -1_200, "from_others_cents": 0, "fee_cents": -500,
-    "reserve_cents": -500, "carried_cents": 0, "carried_before_cents": 800, "available_cents": 4_800,
+    "reserve_cents": -500, "carried_cents": 0, "carried_before_cents": 800, "owed_cents": 0, "available_cents": 4_800,
     "streak_ppb": 1_012_000_000, "videos": 2, "units": 300, "counted_units": 250.5,
 }  # fmt: skip
 VIDEOS = (VideoLine(1, 200, 180.25, 61.5, 3_000), VideoLine(2, 100, 70.25, None, 2_000))

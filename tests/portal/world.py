@@ -10,7 +10,7 @@ import psycopg
 
 from core.timewindows import Window
 from revenue_split import windows
-from revenue_split.policy import PoolInputs, policy_named
+from revenue_split.policy import DEFAULT_POLICY, PoolInputs, policy_named
 from viewer_activity.score import score_days
 
 DAYS = 7
@@ -78,8 +78,10 @@ TITLES = (
 
 
 def close_window(stack: Any, window: Window, *, gross_cents: int) -> dict[str, Any]:
-    """Closes a window as a job does."""
-    figures = windows.preview(stack.settings, window, PoolInputs(gross_cents=gross_cents), policy_named("classic_v1"))
+    """Scores and closes a window as a job does."""
+    score_days(stack.settings, window.days())
+    policy = policy_named(DEFAULT_POLICY)
+    figures = windows.preview(stack.settings, window, PoolInputs(gross_cents=gross_cents), policy)
     return windows.close(stack.settings, figures, f"world-{window.start:%Y%m%d}-{gross_cents}")
 
 

@@ -13,14 +13,12 @@ from hypothesis import strategies as st
 
 from benchmarks.worlds import WEEK, world
 from core.engine import connect
-from core.errors import BadInput
 from revenue_split.allocation import split_window
 from revenue_split.policy import FAIRSHARE_V1
 from tests.scoring.tables import DAY, at, event, events, users, videos
 from tests.scoring.test_split import POOL, contents, read, run
 from viewer_activity import fairshare_v1
 from viewer_activity.creators import LatestScores
-from viewer_activity.model import scorer
 
 CREATORS = [{"id": c, "is_creator": True, "kyc_level": 3} for c in (901, 902, 903)]
 VIEWERS = [{"id": u, "created_at": at("2022-01-01T00:00")} for u in range(1, 40)]
@@ -191,8 +189,3 @@ def test_threads_row_order_and_kind_of_file_change_no_byte(folder, tmp_path):
     run(folder, tmp_path / "one", policy="fairshare_v1", threads=1)
     run(folder, tmp_path / "two", policy="fairshare_v1", threads=2, **shuffled)
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
-
-
-def test_the_database_refuses_the_model_in_one_sentence_until_it_keeps_weights():
-    with pytest.raises(BadInput, match=r"files alone so far: \./run split --policy fairshare_v1"):
-        scorer("fairshare_v1")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import numpy as np
 import psycopg
@@ -21,11 +22,14 @@ from revenue_split.windows import preview
 from supabase_conn import bulk_connection, job_client
 from tests.scoring.tables import score
 from viewer_activity import pages
-from viewer_activity.gateway import SCORE_COLUMNS, ApiStore, BulkStore, DayScores, latest_scores, open_store
+from viewer_activity.gateway import ApiStore, BulkStore, Mark, Scored, latest_scores, open_store
 from viewer_activity.score import days_with_events, score_days
+from viewer_activity.upserts import SCORE_COLUMNS
 
 MODEL = "classic_v1"
-PLAIN = [name for name in SCORE_COLUMNS if name != "features"]
+#: The classic model has no counted units, and its features are JSON that the database writes in its own way.
+PLAIN = [name for name in SCORE_COLUMNS if name not in ("features", "counted_units")]
+classic_days = partial(score_days, model=MODEL)
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +99,7 @@ def assert_same(found: pa.Table, expected: pa.Table):
 
 
 def test_the_database_keeps_what_files_give(filled, small):
-    done = score_days(filled, WEEK.days())
+    done = classic_days(filled, WEEK.days())
     expected = from_files(small)
     assert_same(kept(filled), expected)
     assert [day.videos for day in done] == [
@@ -108,7 +112,7 @@ def test_the_database_keeps_what_files_give(filled, small):
 
 
 def test_a_window_closed_from_the_database_pays_what_a_split_of_files_pays(filled, small):
-    score_days(filled, WEEK.days())
+    classic_days(filled, WEEK.days())
     figures = preview(filled, WEEK, PoolInputs(gross_cents=5_000_000), CLASSIC_V1)
     assert figures.result.pool_cents > 0
     files = split_window(
@@ -124,11 +128,11 @@ def test_a_window_closed_from_the_database_pays_what_a_split_of_files_pays(fille
 
 
 def test_scoring_twice_changes_nothing_even_when_asked_to(filled):
-    score_days(filled, WEEK.days())
+    classic_days(filled, WEEK.days())
     before = everything(filled)
-    assert not any(day.scored for day in score_days(filled, WEEK.days()))
+    assert not any(day.scored for day in classic_days(filled, WEEK.days()))
     assert everything(filled) == before
-    assert all(day.scored for day in score_days(filled, WEEK.days(), again=True))
+    assert all(day.scored for day in classic_days(filled, WEEK.days(), again=True))
     assert everything(filled) == before
 
 
@@ -141,9 +145,9 @@ def test_an_interrupted_run_goes_on_to_the_same_end(filled, small):
             raise Interrupted
 
     with pytest.raises(Interrupted):
-        score_days(filled, WEEK.days(), on_day=stop_after_the_third)
+        classic_days(filled, WEEK.days(), on_day=stop_after_the_third)
     assert len(rows(filled, "select * from scored_days")) == 3
-    done = score_days(filled, WEEK.days())
+    done = classic_days(filled, WEEK.days())
     assert [day.scored for day in done] == [False] * 3 + [True] * 4
     assert_same(kept(filled), from_files(small))
 
@@ -155,7 +159,7 @@ def test_a_day_is_kept_as_a_whole_or_not_at_all(filled, small):
     eis[-1] = 101.0
     broken = scores.set_column(scores.column_names.index("eis"), "eis", pa.array(eis))
     with pytest.raises(StackError, match="the database refused"), open_store(filled) as store:
-        store.write_day(DayScores(day, MODEL, broken, 1))
+        store.write(Scored(day, MODEL, broken, {day: 1}))
     assert rows(filled, "select count(*) from video_aggregates") == [(0,)]
     assert rows(filled, "select count(*) from scored_days") == [(0,)]
     assert rows(filled, "select count(*) from videos where eis_current is not null") == [(0,)]
@@ -168,16 +172,16 @@ def test_a_score_of_another_model_is_nobodys_past(filled, small):
     with open_store(filled) as store:
         latest = latest_scores(store, store.videos(), MODEL, WEEK.start)
     assert np.isnan(latest.eis).all()
-    score_days(filled, WEEK.days()[:1])
+    classic_days(filled, WEEK.days()[:1])
     assert_same(kept(filled), from_files(small).filter(pc.equal(from_files(small)["window_start"], WEEK.start)))
 
 
 def test_a_day_that_is_not_over_is_refused(settings):
     today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     with pytest.raises(BadInput, match="is not over yet"):
-        score_days(settings, [Window(today, today + DAY)])
+        classic_days(settings, [Window(today, today + DAY)])
     with pytest.raises(BadInput, match="not one whole UTC day"):
-        score_days(settings, [Window(today - DAY, today - timedelta(hours=1))])
+        classic_days(settings, [Window(today - DAY, today - timedelta(hours=1))])
 
 
 def test_all_days_are_those_with_events_that_are_over(filled):
@@ -254,14 +258,14 @@ def test_scores_written_by_the_api_are_those_written_in_bulk(both):
     day = OLD.days()[0]
     tables = (bulk.users(), bulk.videos(), bulk.events(day))
     scores = score(*tables, day, latest=latest_scores(bulk, tables[1], MODEL, day.start), with_quiet=False)
-    found = DayScores(day, MODEL, scores, tables[2].num_rows)
-    api.write_day(found)
-    assert day in api.scored_days(MODEL)
+    found = Scored(day, MODEL, scores, {day: tables[2].num_rows})
+    api.write(found)
+    assert Mark(day, None) in api.marks(MODEL) == bulk.marks(MODEL)
     by_api = ordered(bulk.earlier_scores(MODEL, day.end), "video_id")
     assert by_api["eis"].to_pylist() == scores["eis"].to_pylist()
     assert ordered(api.earlier_scores(MODEL, day.end), "video_id")["eis"].to_pylist() == scores["eis"].to_pylist()
     before = bulk.videos()
-    bulk.write_day(found)
+    bulk.write(found)
     assert bulk.videos().equals(before)
     with_scores = before.filter(pc.equal(before["eis_model"], MODEL))
     assert set(scores["video_id"].to_pylist()) <= set(with_scores["id"].to_pylist())

@@ -100,7 +100,9 @@ def test_what_it_can_not_do_is_one_line_and_leaves_nothing(database, capsys, opt
 
 
 def test_killed_in_the_middle_it_goes_on_to_the_same_end(database):
-    command = [sys.executable, "-m", "cli", "score", "--all"]
+    # Under this model each day is written by itself.
+    model = ("--model", "classic_v1")
+    command = [sys.executable, "-m", "cli", "score", "--all", *model]
     process = subprocess.Popen(command, cwd=ROOT, env=dict(os.environ))
     deadline = time.monotonic() + 60
     while not scored_days(database) and process.poll() is None and time.monotonic() < deadline:
@@ -110,8 +112,8 @@ def test_killed_in_the_middle_it_goes_on_to_the_same_end(database):
     done = scored_days(database)
     # Nothing of a day that is not marked: scores and mark come together.
     assert {start for _, start, _, _ in fetch(database)} == set(done)
-    assert run("--all") == 0
+    assert run("--all", *model) == 0
     resumed = fetch(database)
-    assert run("--all", "--again") == 0
+    assert run("--all", "--again", *model) == 0
     assert resumed == fetch(database)
     assert len(scored_days(database)) == 7

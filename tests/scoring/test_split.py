@@ -128,9 +128,8 @@ def test_pro_rata_pays_by_units_alone(folder, tmp_path):
 
 
 def test_days_before_the_window_are_history_and_are_never_paid(folder, tmp_path):
-    last_day = {"start": "2026-11-07"}
-    run(folder, tmp_path / "week")
-    run(folder, tmp_path / "day", **last_day)
+    run(folder, tmp_path / "week", policy="classic_v1")
+    run(folder, tmp_path / "day", policy="classic_v1", start="2026-11-07")
     week = read(tmp_path / "week", "video_aggregates").to_pylist()
     day = read(tmp_path / "day", "video_aggregates").to_pylist()
     assert {row["window_start"].day for row in day} == {7}

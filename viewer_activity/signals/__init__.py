@@ -23,6 +23,8 @@ DAY_US = 86_400 * 10**6
 TABLES = ("video_index", "counted_events", "window_events", "placed")
 #: One row a video and day that the family knows something of, in no order.
 FAMILIES = ("counts", "viewers", "commenters", "viewer_trust", "devices", "addresses", "pace", "early")
+#: Those that are asked day by day, in one statement.
+BY_DAY = ("viewers",)
 
 
 def sql(name: str) -> str:
@@ -52,12 +54,12 @@ def video_days(
     }
     for table in TABLES:
         con.execute(sql(table), parameters.get(table))
-    found = [con.sql(sql(family), params=parameters.get(family)).to_arrow_table() for family in FAMILIES]
     videos = _columns(con.sql("from video_index order by position").to_arrow_table())
+    count = max(1, len(videos["id"]))
+    found = [con.sql(_of_days(family, len(days["day"]), count)).to_arrow_table() for family in FAMILIES]
 
     # Of day and position, as video_index.sql puts them together.
     video_day = np.sort(found[0]["video_day"].to_numpy())
-    count = max(1, len(videos["id"]))
     if with_quiet:
         last = len(days["day"]) - 1
         quiet = ~(videos["created_us"] >= days["end_us"][last])  # an unknown upload time is no later one
@@ -70,6 +72,15 @@ def video_days(
     for table in found:
         figures |= _at(video_day, table)
     return figures | _means(figures)
+
+
+def _of_days(family: str, days: int, videos: int) -> str:
+    """The statement of a family, for those of BY_DAY one part a day."""
+    text = sql(family)
+    if family not in BY_DAY:
+        return text
+    parts = (text.format(first=day * videos, last=(day + 1) * videos - 1) for day in range(days))
+    return "union all\n".join(parts)
 
 
 def _at(video_day: np.ndarray, table: pa.Table) -> dict[str, np.ndarray]:

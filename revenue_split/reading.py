@@ -1,47 +1,24 @@
-"""How the books are reached: one function call or one read, over SQL where `SUPABASE_DB_URL` is known, else over the
-data API, with the database's refusals as classes of `revenue_split.errors`.
+"""Rows of the books as plain data: over SQL where `SUPABASE_DB_URL` is known, else over the data API, page by key.
 
-`who` decides the rights: Settings act as a job, a signed-in client as its user.
+`who` decides the rights: Settings read as a job, a signed-in client as its user.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import psycopg
-from postgrest.exceptions import APIError
 from psycopg import sql
-from psycopg.types.json import Jsonb
 
-from core.errors import StackError
 from core.settings import Settings
-from revenue_split.errors import refusal
+from revenue_split.calls import api_refusals, sql_refusals
 from supabase_conn import job_client, sql_connection
 
 if TYPE_CHECKING:
     from supabase import Client  # noqa: TID251  the type alone; the client comes from supabase_conn
 
 _PAGE_ROWS = 1000
-
-
-def call(who: Settings | Client, function: str, **arguments: Any) -> Any:
-    """What `public.function` answers. Raises a MoneyRefused subclass, ConfigError or StackError."""
-    if not isinstance(who, Settings):
-        return _call_api(who, function, arguments)
-    connection = sql_connection(who)
-    if connection is None:
-        return _call_api(job_client(who), function, arguments)
-    names = sql.SQL(", ").join(sql.SQL("{} => %s").format(sql.Identifier(name)) for name in arguments)
-    query = sql.SQL("select {}({})").format(sql.Identifier("public", function), names)
-    values = [Jsonb(value) if isinstance(value, dict | list) else value for value in arguments.values()]
-    with connection, sql_refusals():
-        row = connection.execute(query, values).fetchone()
-    if row is None:
-        raise StackError(f"{function} gave no answer")
-    return row[0]
 
 
 def read(
@@ -67,11 +44,6 @@ def read(
                 return _read_sql(connection, table, chosen, key, conditions, latest)
         who = job_client(who)
     return _read_api(who, table, chosen, key, conditions, latest)
-
-
-def _call_api(client: Client, function: str, arguments: Mapping[str, Any]) -> Any:
-    with api_refusals():
-        return client.rpc(function, dict(arguments)).execute().data
 
 
 def _read_sql(
@@ -114,33 +86,3 @@ def _read_api(
         if not page:
             break
     return found
-
-
-# -- refusals -----------------------------------------------------------------------------------------------------
-
-
-@contextmanager
-def sql_refusals() -> Iterator[None]:
-    """Turns what psycopg raises into refusals, or into a StackError with its first line."""
-    try:
-        yield
-    except psycopg.Error as error:
-        known = refusal(error.sqlstate, error.diag.message_primary or "", error.diag.message_detail)
-        if known is not None:
-            raise known from error
-        text = str(error).strip().splitlines()
-        raise StackError(f"the database refused: {text[0] if text else type(error).__name__}") from error
-
-
-@contextmanager
-def api_refusals() -> Iterator[None]:
-    """Likewise for the data API."""
-    try:
-        yield
-    except APIError as error:
-        known = refusal(error.code, error.message or "", error.details)
-        if known is not None:
-            raise known from error
-        raise StackError(f"the data API refused: {error.message or error}") from error
-    except httpx.HTTPError as error:
-        raise StackError(f"the data API does not answer: {error or type(error).__name__}") from error

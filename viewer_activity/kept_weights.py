@@ -1,0 +1,32 @@
+"""What is kept of the viewers' weights: those of a window's own viewers, with the factors that say something."""
+
+from __future__ import annotations
+
+import duckdb
+import pyarrow as pa
+
+#: What every table of weights has; its other columns are the families' factors.
+COMMON = ("user_id", "weight", "cluster_id", "reasons")
+
+
+def kept_weights(con: duckdb.DuckDBPyConnection, weights: pa.Table) -> pa.Table:
+    """The rows of `weights` of whoever acted in the window that `con` has scored last, ordered by id: user_id,
+    weight, cluster_id, reasons, and as JSON the factors below 1.
+    """
+    families = [name for name in weights.column_names if name not in COMMON]
+    pairs = ", ".join(f"{{'family': '{name}', 'factor': {name}}}" for name in families)
+    con.register("all_weights", weights)
+    # weighted_events holds what others than a video's creator did in the window.
+    table = con.sql(f"""
+        select
+            user_id,
+            weight,
+            cluster_id,
+            reasons,
+            to_json(map_from_entries(list_filter([{pairs}], lambda one: one.factor < 1)))::varchar as factors
+        from all_weights
+        where user_id in (select user_id from weighted_events)
+        order by user_id
+    """).to_arrow_table()  # noqa: S608  names of columns of our own
+    con.unregister("all_weights")
+    return table

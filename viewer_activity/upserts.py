@@ -1,0 +1,93 @@
+"""The statements by which scores, weights and marks are kept: from temporary tables, changing only what changed."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from core.timewindows import Window
+
+SCORE_COLUMNS = (
+    "video_id", "window_start", "window_end", "model", "features", "comment_quality", "like_integrity",
+    "report_credibility", "authentic_engagement", "eis", "counted_share", "views", "likes", "comments", "shares",
+    "follows", "reports", "pauses", "active_viewers", "eng_units", "counted_units", "early_boost",
+)  # fmt: skip
+SCORE_KEY = ("video_id", "window_start", "window_end", "model")
+WEIGHT_KEY = ("window_start", "window_end", "model", "user_id")
+_WEIGHTS = ("weight", "factors", "cluster_id", "reasons")
+
+
+def _excluded(names: tuple[str, ...], of: str) -> str:
+    return ", ".join(f"{of}.{name}" for name in names)
+
+
+_FIGURES = tuple(name for name in SCORE_COLUMNS if name not in SCORE_KEY)
+KEEP_SCORES = f"""
+insert into public.video_aggregates as kept ({", ".join(SCORE_COLUMNS)})
+select {", ".join("features::jsonb" if name == "features" else name for name in SCORE_COLUMNS)} from scores_in
+on conflict ({", ".join(SCORE_KEY)}) do update
+set {", ".join(f"{name} = excluded.{name}" for name in _FIGURES)}, computed_at = now()
+where ({_excluded(_FIGURES, "kept")}) is distinct from ({_excluded(_FIGURES, "excluded")})
+"""  # noqa: S608  fixed column names
+_LATEST = "(select distinct on (video_id) * from scores_in order by video_id, window_end desc)"
+_NEWER = (
+    "(v.eis_model = s.model or v.eis_model is null) and (v.eis_updated_at is null or v.eis_updated_at <= s.window_end)"
+)
+_BRING_UP = """
+update public.videos as v
+set eis_current = s.eis, eis_updated_at = s.window_end, eis_model = s.model
+from {latest} as s
+where v.id = s.video_id
+  and ({which})
+  and (v.eis_current, v.eis_updated_at, v.eis_model) is distinct from (s.eis, s.window_end, s.model)
+"""
+BRING_UP = _BRING_UP.format(latest=_LATEST, which=_NEWER)
+#: The scores that videos show take the place of another model's, whatever their times.
+BRING_UP_LEADING = _BRING_UP.format(latest=_LATEST, which=f"v.eis_model <> s.model or {_NEWER}")
+
+
+def keep_weights(window: Window, model: str) -> str:
+    """From `weights_in`: the rows of the window become these, and those that are the same stay untouched."""
+    key = f"{literal(window.start)}, {literal(window.end)}, {word(model)}"
+    columns = ", ".join(("user_id", *_WEIGHTS))
+    values = "user_id, weight, factors::jsonb, cluster_id, reasons"
+    return f"""
+insert into public.viewer_weights as kept (window_start, window_end, model, {columns})
+select {key}, {values} from weights_in
+on conflict ({", ".join(WEIGHT_KEY)}) do update
+set {", ".join(f"{name} = excluded.{name}" for name in _WEIGHTS)}
+where ({_excluded(_WEIGHTS, "kept")}) is distinct from ({_excluded(_WEIGHTS, "excluded")})
+"""  # noqa: S608  times, a quoted word and fixed column names
+
+
+def forget_weights(model: str) -> str:
+    """Weights of windows by which no day is scored any more, because its days were weighed over another one since."""
+    return f"""
+delete from public.viewer_weights w
+where w.model = {word(model)} and not exists (
+  select from public.scored_days s
+  where s.model = w.model and s.weighed_start = w.window_start and s.weighed_end = w.window_end)
+"""  # noqa: S608  a quoted word
+
+
+def mark(day: Window, model: str, *, videos: int, events: int, weighed: Window | None) -> str:
+    """The day is complete."""
+    over = f"{literal(weighed.start)}, {literal(weighed.end)}" if weighed else "null::timestamptz, null::timestamptz"
+    return f"""
+insert into public.scored_days (window_start, window_end, model, videos, events, weighed_start, weighed_end)
+values ({literal(day.start)}, {literal(day.end)}, {word(model)}, {videos}, {events}, {over})
+on conflict (window_start, window_end, model) do update
+set videos = excluded.videos, events = excluded.events, weighed_start = excluded.weighed_start,
+  weighed_end = excluded.weighed_end, scored_at = now()
+where (scored_days.videos, scored_days.events, scored_days.weighed_start, scored_days.weighed_end)
+  is distinct from (excluded.videos, excluded.events, excluded.weighed_start, excluded.weighed_end)
+"""  # noqa: S608  times, numbers and a quoted word
+
+
+def literal(moment: datetime) -> str:
+    """A time as SQL."""
+    return f"'{moment.isoformat()}'::timestamptz"
+
+
+def word(text: str) -> str:
+    """A text as SQL."""
+    return "'" + text.replace("'", "''") + "'"
