@@ -89,6 +89,7 @@ def furnished(db: psycopg.Connection) -> World:
     news(db, done, "transfer.paid", event_id="e1")
     news(db, done, "dispute.opened", event_id="e2", dispute="d1", amount_cents=1)
     db.execute("select place_payout_hold(%s, 'looked at for the matrix')", (owner,))
+    db.execute("select simulator_send('key', %s, 'sim_paid', 500, 'USD')", (done["payout_id"],))
     return world
 
 
@@ -172,14 +173,23 @@ def capped(db: psycopg.Connection, world: World, **cents: int) -> dict[str, Any]
 
 
 def call_close(db: psycopg.Connection, key: str, figures: Mapping[str, Any]) -> dict[str, Any]:
-    """Keeps the policy as it stands in the figures, then calls close_revenue_window as whoever the connection is."""
-    window = dict(figures["window"])
-    if isinstance(window.get("policy"), Mapping):
-        version = keep_policy(db, window["policy"])
-        window |= {"policy": {**window["policy"], "version": version}, "policy_version": version}
-    parts = [Jsonb(part) for part in (window, figures["shares"], figures["allocations"])]
+    """Calls close_revenue_window as whoever the connection is, with the policy kept as it stands in the figures."""
+    figures = with_kept_policy(db, figures)
+    parts = [Jsonb(figures[name]) for name in ("window", "shares", "allocations")]
     answer: dict[str, Any] = one(db, "select public.close_revenue_window(%s, %s, %s, %s)", key, *parts)
     return answer
+
+
+def with_kept_policy(db: psycopg.Connection, figures: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The figures with the version of their policy, which is kept if it is not yet."""
+    window = figures["window"]
+    if "policy_version" in window or not isinstance(window.get("policy"), Mapping):
+        return figures
+    version = keep_policy(db, window["policy"])
+    return {
+        **figures,
+        "window": window | {"policy": {**window["policy"], "version": version}, "policy_version": version},
+    }
 
 
 def keep_policy(db: psycopg.Connection, rules: Mapping[str, Any]) -> int:
