@@ -23,6 +23,7 @@ FOLDER = Path(__file__).with_name("signals")
 #: What the families read, in the order of their needs.
 RELATIONS = ("acts", "visits", "popular", "lives", "used_devices")
 VISIT_PARTS = 8
+PLACED_AT_ONCE = 1 << 24
 #: The families that can speak for each other; the tier is none of them.
 INDEPENDENT = ("device", "together", "lockstep", "one_shot", "crowd", "concentration", "circle")
 FAMILIES = ("tier", *INDEPENDENT)
@@ -117,11 +118,15 @@ def combine(factors: dict[str, Floats], t: Thresholds = THRESHOLDS) -> Floats:
 
 
 def _sql(name: str, t: Thresholds) -> str:
-    text = (FOLDER / f"{name}.sql").read_text(encoding="utf-8")
+    text = _text(name)
     if name != "visits":
         return text
     parts = (text.format(part=part, parts=VISIT_PARTS) for part in range(VISIT_PARTS))
     return "create or replace temp table visits as\n" + "union all\n".join(parts)
+
+
+def _text(name: str) -> str:
+    return (FOLDER / f"{name}.sql").read_text(encoding="utf-8")
 
 
 def _read(con: duckdb.DuckDBPyConnection, name: str, t: Thresholds) -> dict[str, Any]:
@@ -176,10 +181,8 @@ def lockstep_pairs(con: duckdb.DuckDBPyConnection, t: Thresholds) -> dict[str, A
     d = _read(con, "people", t)
     user, rarity, videos = (d[name] for name in ("user_id", "rarity", "videos"))
     con.register("persons", pa.table({"user_id": user, "person": np.arange(len(user))}))
-    placed = _read(con, "placed_visits", t)
+    visits = meetings.Visits.ordered(**_placed_visits(con, int(videos.sum()), t), people=len(user))
     con.unregister("persons")
-    columns = (placed[name] for name in ("spot", "person", "first_us", "rarity"))
-    visits = meetings.Visits.ordered(*columns, people=len(user))
     met = visits.met(len(user))
     p = meetings.pairs(
         visits,
@@ -201,6 +204,20 @@ def lockstep_pairs(con: duckdb.DuckDBPyConnection, t: Thresholds) -> dict[str, A
         "by_chance": chance,
     }
     return {name: column[order] for name, column in found.items()}
+
+
+def _placed_visits(con: duckdb.DuckDBPyConnection, count: int, t: Thresholds) -> dict[str, Any]:
+    """The columns of `signals/placed_visits.sql`, which has `count` rows."""
+    kinds = {"spot": np.int64, "person": np.int32, "first_us": np.int64, "rarity": np.int32}
+    columns = {name: np.empty(count, kind) for name, kind in kinds.items()}
+    parts, filled = max(1, -(-count // PLACED_AT_ONCE)), 0
+    for part in range(parts):
+        text = _text("placed_visits").format(part=part, parts=parts)
+        found = con.sql(text, params=t.parameters("placed_visits")).to_arrow_table()
+        for name, column in columns.items():
+            column[filled : filled + len(found)] = found[name].to_numpy()
+        filled += len(found)
+    return columns
 
 
 def _loyalty(con: duckdb.DuckDBPyConnection, ids: Ints, others: dict[str, Floats], t: Thresholds) -> dict[str, Floats]:
