@@ -22,12 +22,22 @@ from core.engine import DEFAULT_MEMORY_LIMIT, connect, engine_refusals
 from core.errors import BadInput
 from core.lean import start_arrow_alone
 from core.limits import MOST_THREADS
-from core.tables import EVENTS, USERS, VIDEOS, check_references, read_table, refuse_bad_text, scan_table
+from core.tables import (
+    EVENTS,
+    LABELS,
+    USERS,
+    VIDEOS,
+    check_references,
+    first_not_in,
+    read_table,
+    refuse_bad_text,
+    scan_table,
+)
 from core.timewindows import Window, from_us, parse_utc, to_us
 from revenue_split.allocation import SplitResult, split_window
 from revenue_split.outputs import SUMMARY, check_folder, write_folder
 from revenue_split.policy import DEFAULT_POLICY, MOST_CENTS, POLICIES, Policy, policy_named
-from viewer_activity.model import WindowScores, score_window
+from viewer_activity.model import WindowScores, model_named, score_window
 from viewer_activity.signals import DAY_US
 
 RESULTS = ("viewer_weights", "video_aggregates", "video_rev_shares", "creator_payouts")
@@ -47,6 +57,8 @@ class Job:
     out: Path
     use_caps: bool = True
     as_of: datetime | None = None
+    #: What people decided about accounts.
+    labels: Path | None = None
 
 
 @dataclass(slots=True)
@@ -76,8 +88,9 @@ def split_files(con: duckdb.DuckDBPyConnection, job: Job) -> dict[str, Any]:
     clock = Clock()
     with clock.stage("read"):
         users, videos, rows, first = _read(con, job)
+        labels = _labels(job, users)
     with clock.stage("score"):
-        scored = _score(con, job, videos, first)
+        scored = _score(con, job, videos, first, labels)
         scores = scored.days
     with clock.stage("split"):
         result = split_window(
@@ -140,7 +153,26 @@ def _fits(users: pa.Table, videos: pa.Table, keys: pa.Table) -> bool:
     return True
 
 
-def _score(con: duckdb.DuckDBPyConnection, job: Job, videos: pa.Table, first: int | None) -> WindowScores:
+def _labels(job: Job, users: pa.Table) -> pa.Table | None:
+    """What people decided; every label names an account that there is."""
+    if job.labels is None:
+        return None
+    if not model_named(job.policy.model).weighs:
+        raise BadInput(
+            f"{job.policy.name} counts everybody in full, so that no verdict changes anything", file=job.labels
+        )
+    labels = read_table(job.labels, LABELS)
+    named = labels["user_id"].to_numpy()
+    row = first_not_in(named, users["id"].to_numpy())
+    if row is not None:
+        sentence = f"{named[row]} is not the id of any row in users"
+        raise BadInput(sentence, file=job.labels, column="user_id", row=row + 1)
+    return labels
+
+
+def _score(
+    con: duckdb.DuckDBPyConnection, job: Job, videos: pa.Table, first: int | None, labels: pa.Table | None
+) -> WindowScores:
     try:
         return score_window(
             con,
@@ -150,6 +182,7 @@ def _score(con: duckdb.DuckDBPyConnection, job: Job, videos: pa.Table, first: in
             videos=videos,
             as_of=job.as_of,
             with_quiet=True,
+            labels=labels,
         )
     except duckdb.InvalidInputException:
         # Free text is left to the engine, so that a good log is read once; which row it was is looked up only now.
@@ -220,6 +253,10 @@ def main(
     as_of: Annotated[
         str | None, typer.Option(metavar="ISO", help="When ages are taken; by default at each scored day's end.")
     ] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Verdicts of people on accounts, which outrank the machine."),
+    ] = None,
     memory_limit: Annotated[
         str, typer.Option(envvar="FAIRSHARE_MEMORY_LIMIT", help="DuckDB's; more is spilled to disk.")
     ] = DEFAULT_MEMORY_LIMIT,
@@ -233,6 +270,10 @@ def main(
     The inputs have the columns of the tables users, videos and event; every column but ids, creator_id,
     event_type and ts may be missing or empty. Events from --end on are left out; events before --start are never
     paid and serve the creators' past alone. Each UTC day is scored by itself and the days are summed.
+
+    --labels has the columns user_id, verdict (confirmed or cleared), reason_code, expires_at, reports_upheld and
+    reports_dismissed, all but the first optional: a confirmed account counts for nothing and a cleared one in full
+    in windows that end before the verdict expires.
 
     Writes viewer_weights.parquet, video_aggregates.parquet, video_rev_shares.parquet, creator_payouts.parquet and
     summary.json; all of them or, on any error, none. With KYC caps, a creator whose level is unknown gets nothing
@@ -248,6 +289,7 @@ def main(
         out=out,
         use_caps=not no_kyc_caps,
         as_of=parse_utc(as_of, name="--as-of") if as_of else None,
+        labels=labels,
     )
     start_arrow_alone()
     with connect(memory_limit=memory_limit, threads=threads, temp_dir=temp_dir) as con, engine_refusals():

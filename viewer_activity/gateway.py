@@ -21,7 +21,7 @@ from adbc_driver_postgresql import dbapi as adbc
 
 from core.errors import StackError
 from core.settings import Settings
-from core.tables import EVENTS, USERS, VIDEOS
+from core.tables import EVENTS, LABELS, USERS, VIDEOS
 from core.timewindows import Window, parse_utc
 from supabase_conn import bulk_connection, bulk_refusals, job_client
 from viewer_activity import upserts
@@ -36,10 +36,13 @@ MARK_KEY = ("window_start", "window_end", "model")
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A day whose scores are complete; `weighed` is the window over which its viewers were weighed, if they were."""
+    """A day whose scores are complete; `weighed` is the window over which its viewers were weighed, if they were.
+    `is_stale`: a person decided about one of these viewers since.
+    """
 
     day: Window
     weighed: Window | None
+    is_stale: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,9 @@ class Store(Protocol):
 
     def event_span(self) -> tuple[datetime, datetime] | None:
         """The times of the first and the last event; None without any."""
+
+    def labels(self) -> pa.Table:
+        """What people decided about accounts, with the columns of `core.tables.LABELS`."""
 
     def marks(self, model: str) -> list[Mark]:
         """The days whose scores under `model` are complete."""
@@ -156,9 +162,13 @@ class BulkStore:
         row = self._read("select min(ts) as first, max(ts) as last from public.event").to_pylist()[0]
         return None if row["first"] is None else (row["first"], row["last"])
 
+    def labels(self) -> pa.Table:
+        columns = ", ".join(LABELS.schema.names)
+        return self._read(f"select {columns} from public.labels_in_force order by user_id").cast(LABELS.schema)  # noqa: S608
+
     def marks(self, model: str) -> list[Mark]:
-        columns = "window_start, window_end, weighed_start, weighed_end"
-        rows = self._read(f"select {columns} from public.scored_days where model = {word(model)}")  # noqa: S608
+        columns = "window_start, window_end, weighed_start, weighed_end, is_stale"
+        rows = self._read(f"select {columns} from public.scored_day_states where model = {word(model)}")  # noqa: S608
         return [_mark(row) for row in rows.to_pylist()]
 
     def final_windows(self, model: str) -> list[Window]:
@@ -220,10 +230,13 @@ class ApiStore:
         first, last = (self._pages.extreme("event", "ts", largest=largest) for largest in (False, True))
         return None if first is None or last is None else (parse_utc(first), parse_utc(last))
 
+    def labels(self) -> pa.Table:
+        return self._pages.table("labels_in_force", LABELS.schema, key="user_id")
+
     def marks(self, model: str) -> list[Mark]:
-        columns = "window_start, window_end, weighed_start, weighed_end"
-        rows = self._pages.few("scored_days", columns, model=model, order="window_start")
-        return [_mark({name: text and parse_utc(text) for name, text in row.items()}) for row in rows]
+        columns = "window_start, window_end, weighed_start, weighed_end, is_stale"
+        rows = self._pages.few("scored_day_states", columns, model=model, order="window_start")
+        return [_mark({n: parse_utc(v) if isinstance(v, str) else v for n, v in row.items()}) for row in rows]
 
     def final_windows(self, model: str) -> list[Window]:
         rows = self._pages.few("revenue_windows", "window_start, window_end, status", model=model, order="id")
@@ -265,7 +278,7 @@ class ApiStore:
 
 def _mark(row: Mapping[str, Any]) -> Mark:
     weighed = Window(row["weighed_start"], row["weighed_end"]) if row["weighed_start"] else None
-    return Mark(Window(row["window_start"], row["window_end"]), weighed)
+    return Mark(Window(row["window_start"], row["window_end"]), weighed, row["is_stale"])
 
 
 def _videos_of(scores: pa.Table, day: Window) -> int:

@@ -123,7 +123,8 @@ class _Run:
             return [self._told(DayDone(day, 0, 0, scored=False)) for day in days]
         videos = self._people()
         events = self._events(window)
-        found = score_window(self.con, self.model, window, seen=window, videos=videos)
+        labels = self.store.labels()
+        found = score_window(self.con, self.model, window, seen=window, videos=videos, labels=labels)
         assert found.weights is not None
         weights = kept_weights(self.con, found.weights)
         self.store.write(Scored(window, self.model, found.days, events, weights, leads=self.model == DEFAULT))
@@ -140,7 +141,7 @@ class _Run:
             )
         if self.again:
             return True
-        weighed = {mark.day: mark.weighed for mark in self.store.marks(self.model)}
+        weighed = {mark.day: mark.weighed for mark in self.store.marks(self.model) if not mark.is_stale}
         return any(weighed.get(day) != window for day in days)
 
     def _people(self) -> pa.Table:

@@ -80,6 +80,8 @@ set videos = excluded.videos, events = excluded.events, weighed_start = excluded
   weighed_end = excluded.weighed_end, scored_at = now()
 where (scored_days.videos, scored_days.events, scored_days.weighed_start, scored_days.weighed_end)
   is distinct from (excluded.videos, excluded.events, excluded.weighed_start, excluded.weighed_end)
+  -- The verdicts up to now are in these scores.
+  or exists (select from public.account_labels l where l.decided_at > scored_days.scored_at)
 """  # noqa: S608  times, numbers and a quoted word
 
 

@@ -73,6 +73,17 @@ def furnished(db: psycopg.Connection) -> World:
         "insert into viewer_weights (window_start, window_end, model, user_id, weight) values (%s, %s, 'm', %s, 0.5)",
         (*day[:2], owner),
     )
+    db.execute(
+        "insert into account_labels (user_id, verdict, reason_code, expires_at, decided_by) "
+        "values (%s, 'cleared', 'household', now() + interval '1 hour', %s)",
+        (owner, world.users["reviewer"]),
+    )
+    db.execute(
+        "insert into report_verdicts (video_id, verdict, reason_code, reporters, decided_by) "
+        "values (%s, 'dismissed', 'no_violation', 1, %s)",
+        (video, world.users["reviewer"]),
+    )
+    db.execute("insert into reporter_records (user_id, dismissed) values (%s, 1)", (owner,))
     call_close(db, "first window", closing(world, {"owner": 5_000}))
     db.execute(
         "insert into portal_sessions (session_hash, auth_id, refresh_token_sealed, expires_at) "

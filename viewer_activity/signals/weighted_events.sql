@@ -1,6 +1,6 @@
 -- Every event of the window with the weight of its viewer, and the units that it may give.
 -- In:  counted_events (video_day, user_id, event_type, since_upload_us, device_id), viewer_weights(user_id,
---      weight_nano, voter), the variable videos.
+--      weight_nano, report_nano, voter), the variable videos.
 -- Out: weighted_events(video_day, user_id, kind, since_upload_us, device_id, weight_nano, voter, units), a table.
 --      Weights are whole billionths, so that every sum is exact whatever its order. A viewer without a weight is
 --      unknown and counts in full. Who reports a video gives it nothing: a report takes its author's own engagement back, so that
@@ -17,9 +17,12 @@ select
     kind(e.event_type) as kind,
     e.since_upload_us,
     e.device_id,
-    -- A report still votes with its full weight; whatever else its author did here does not count.
-    case when r.user_id is null or e.event_type = 'report' then coalesce(w.weight_nano, 1000000000) else 0 end
-        as weight_nano,
+    -- A report votes as far as its author's reports are believed; whatever else its author did here does not count.
+    case
+        when e.event_type = 'report' then coalesce(w.report_nano, 1000000000)
+        when r.user_id is null then coalesce(w.weight_nano, 1000000000)
+        else 0
+    end as weight_nano,
     coalesce(w.voter, e.user_id) as voter,
     case when r.user_id is not null then 0 else
         case e.event_type
