@@ -92,6 +92,9 @@ class Thresholds:
         """The named parameters of a family's SQL."""
         wanted = {
             "lockstep": ("lockstep_block_us", "lockstep_gap_us", "lockstep_close_us", "lockstep_videos"),
+            "people": ("lockstep_videos",),
+            "placed_visits": ("lockstep_block_us",),
+            "spots": ("together_block_us",),
             "together": ("together_block_us", "together_accounts", "together_times_usual", "device_viewers"),
         }
         return {name: getattr(self, name) for name in wanted.get(family, ())}

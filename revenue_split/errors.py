@@ -104,6 +104,90 @@ class ReversalRefused(MoneyRefused):
     code = "22Z13"
 
 
+class BelowMinimum(MoneyRefused):
+    """A payout of less than the minimum."""
+
+    code = "22Z20"
+
+
+class MoreThanAvailable(MoneyRefused):
+    """Amount and fee are more than what is available."""
+
+    code = "22Z21"
+
+
+class KycTooLow(MoneyRefused):
+    """The creator's KYC level does not allow a payout of this amount, or none at all."""
+
+    code = "22Z22"
+
+
+class KycUnknown(MoneyRefused):
+    """The KYC level can not be read: neither level 0 nor "no limit" is made of that."""
+
+    code = "22Z23"
+
+
+class PayoutOpen(MoneyRefused):
+    """Another payout of the creator is still open."""
+
+    code = "22Z24"
+
+
+class PayoutHeld(MoneyRefused):
+    """The payout is on hold; the message says why."""
+
+    code = "22Z25"
+
+
+class StepNotPossible(MoneyRefused):
+    """The payout's state does not allow this step; `details` has both states."""
+
+    code = "22Z26"
+
+
+class NoSuchPayout(MoneyRefused):
+    """There is no such payout, or it is somebody else's."""
+
+    code = "22Z27"
+
+
+class MethodNotUsable(MoneyRefused):
+    """The payout method is not there, was removed, or can not be added."""
+
+    code = "22Z28"
+
+
+class DebtFirst(MoneyRefused):
+    """Something is owed to the platform, which the next credits fill first."""
+
+    code = "22Z29"
+
+
+class NoSuchHold(MoneyRefused):
+    """The hold is not there, or the release gives no reason."""
+
+    code = "22Z30"
+
+
+class ReferenceReused(MoneyRefused):
+    """A clawback's reference took something else back before."""
+
+    code = "22Z31"
+
+
+class EventChanged(MoneyRefused):
+    """A provider's event id came before with another content."""
+
+    code = "22Z32"
+
+
+class NoCreator(MoneyRefused):
+    """Only creators are paid."""
+
+    code = "22Z33"
+
+
 class ScoresFinal(MoneyRefused):
     """Scores of a closed window were to be changed; `details` names the window."""
 
@@ -129,13 +213,7 @@ class DaysNotScored(MoneyRefused):
         )
 
 
-_BY_CODE = {
-    kind.code: kind
-    for kind in (
-        NotAllowed, KeyReused, WindowOverlaps, FiguresDisagree, PoolNotAllowed, StalePreview, ForeignVideo, OverCap,
-        Unbalanced, AppendOnly, Overdraft, MalformedRequest, ReversalRefused, ScoresFinal,
-    )
-}  # fmt: skip
+_BY_CODE = {kind.code: kind for kind in MoneyRefused.__subclasses__() if kind.code}
 
 
 def refusal(code: str | None, message: str, detail: str | None) -> MoneyRefused | None:

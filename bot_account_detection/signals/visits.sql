@@ -1,6 +1,6 @@
 -- Who was on which video, how often and when first. A like or comment after a view is the same visit.
--- In:  acts. Out: visits(user_id, video_id, creator_id, first_us, visits, reports).
-create or replace temp table visits as
+-- In:  acts. Out: visits(user_id, video_id, creator_id, first_us, visits, reports), made in {parts} parts one after the
+--      other: accounts of one part fit into the caches of the machine, all of them do not.
 select
     user_id,
     video_id,
@@ -9,4 +9,5 @@ select
     greatest(1, count(*) filter (where is_view)) as visits,
     count(*) filter (where is_report) as reports
 from acts
-group by user_id, video_id;
+where user_id % {parts} = {part}
+group by user_id, video_id

@@ -8,17 +8,25 @@ from typer.testing import CliRunner
 
 from core.settings import Settings
 from revenue_split import ledger_checks
-from tests.db.world import World, call_close, closing, one, people, post
+from tests.db.world import World, call_close, closing, news, one, payout, people, post, request
 
 
 @pytest.fixture
 def world(sql_db: psycopg.Connection) -> World:
-    """Two windows with carry and release, a bonus, a reversal, a debt."""
+    """Two windows with carry and release, a released reserve, a bonus, a reversal, payouts of every end, a debt."""
     world = people(sql_db)
     owner = world.users["owner"]
     call_close(sql_db, "a", closing(world, {"owner": 1_000, "other": 9_999}, residual_cents=3))
     second = closing(world, {"owner": 1_000}, start="2026-01-08", end="2026-01-15", carried_before={"owner": 800})
     call_close(sql_db, "b", second)
+    at_once = closing(world, {"owner": 9_000}, start="2026-01-20", end="2026-01-21", policy={"hold_days": 0})
+    call_close(sql_db, "released", at_once)
+    sql_db.execute("select release_due_reserves()")
+    for end in ("transfer.paid", "transfer.returned", "transfer.failed"):
+        news(sql_db, payout(sql_db, world, key=end), end, event_id=end)
+    sql_db.execute("select cancel_payout(%s)", (request(sql_db, world, key="canceled")["payout_id"],))
+    sql_db.execute("select place_payout_hold(%s, 'looked at')", (owner,))
+    request(sql_db, world, key="held")
     call_close(sql_db, "empty", closing(world, {}, start="2026-01-15", end="2026-01-16"))
     bonus = post(sql_db, "c", ("platform_revenue", None, -50), ("creator_available", owner, 50))
     back = (("platform_revenue", None, 50), ("creator_available", owner, -50))
@@ -32,7 +40,7 @@ def broken(db: psycopg.Connection) -> set[str]:
 
 
 def test_the_books_are_in_order_after_real_work(sql_db: psycopg.Connection, world: World) -> None:
-    assert [i.code for i in ledger_checks.invariants()] == [f"I{n:02}" for n in range(1, 15)]
+    assert [i.code for i in ledger_checks.invariants()] == [f"I{n:02}" for n in range(1, 23)]
     assert broken(sql_db) == set()
 
 
@@ -50,7 +58,7 @@ VIOLATIONS = {
     "I07": "alter table ledger_transactions drop constraint one_transaction_per_idempotency_key; "
     "insert into ledger_transactions (idempotency_key, kind, request_hash, currency, event_at) "
     "values ('c', 'bonus', '', 'USD', now())",
-    "I08": "update ledger_transactions set reverses = 1 where reverses is not null",
+    "I08": "update ledger_transactions set reverses = 1 where reverses is not null and kind = 'bonus'",
     "I09": "update revenue_windows set residual_cents = residual_cents + 1, allocated_cents = allocated_cents - 1 "
     "where id = 1",
     "I10": "update window_allocations set cap_cents = 10 where creator_id = (select max(creator_id) "
@@ -60,20 +68,59 @@ VIOLATIONS = {
     "I12": "update ledger_transactions set revenue_window_id = 1 where idempotency_key = 'close:b'",
     "I13": "update reserves set released_at = available_at - interval '1 microsecond' where id = 1",
     "I14": "update reserves set amount_cents = amount_cents + 1 where id = 1",
+    "I15": "delete from payout_postings where purpose = 'void'",
+    "I16": "alter table payouts drop constraint one_payout_per_creator_and_key; "
+    "update payouts set idempotency_key = 'canceled' where idempotency_key = 'held'",
+    "I17": "alter table payout_postings drop constraint payout_postings_pkey cascade; "
+    "update payout_postings set ledger_transaction_id = (select min(ledger_transaction_id) from payout_postings)",
+    "I18": "update payouts set fee_cents = fee_cents + 1 where status = 'held'",
+    "I19": "alter table payouts drop constraint kyc_level_suffices; "
+    "update payouts set kyc_level = 0 where status = 'paid'",
+    "I20": "update payout_events set from_status = 'requested', to_status = 'held' where from_status = 'paid'",
+    "I21": "update payout_attempts set status = 'failed' where status = 'succeeded'",
+    "I22": "update payouts set status = 'pending' where status = 'held'",
 }
+#: The same invariant broken in another way.
+MORE_VIOLATIONS = {
+    "I08": "alter table ledger_transactions drop constraint one_reversal_per_transaction; "
+    "update ledger_transactions set reverses = (select min(reverses) from ledger_transactions) "
+    "where reverses is not null",
+    "I10": "update video_rev_shares set allocated_cents = allocated_cents + 1 where id = 1",
+    "I12": "alter table revenue_windows drop constraint closed_windows_of_a_kind_do_not_overlap; "
+    "alter table revenue_windows drop constraint one_version_per_window; "
+    "update revenue_windows set window_start = '2026-01-01', window_end = '2026-01-08'",
+    "I13": "update ledger_transactions set kind = 'reserve_release' where kind = 'window_close'",
+    "I15": "update payout_postings set purpose = 'void' where purpose = 'settle'",
+    "I17": "delete from payout_postings where purpose = 'return'",
+    "I20": "alter table payout_events drop constraint only_legal_transitions; "
+    "update payout_events set to_status = 'paid' where to_status = 'requested'",
+    "I21": "alter table payout_attempts drop constraint one_attempt_per_provider_key; "
+    "update payout_attempts set provider_key = 'one for all'",
+    "I22": "delete from payout_events where to_status = 'canceled'",
+}
+CASES = [*VIOLATIONS.items(), *MORE_VIOLATIONS.items()]
 
 
-@pytest.mark.parametrize("code", VIOLATIONS)
-def test_an_invariant_notices_the_row_that_breaks_it(code: str, sql_db: psycopg.Connection, world: World) -> None:
+def test_every_invariant_has_a_violation() -> None:
+    assert sorted(VIOLATIONS) == [i.code for i in ledger_checks.invariants()]
+
+
+@pytest.mark.parametrize(("code", "violation"), CASES)
+def test_an_invariant_notices_the_row_that_breaks_it(
+    code: str, violation: str, sql_db: psycopg.Connection, world: World
+) -> None:
     for table in ("ledger_entries", "ledger_accounts", "ledger_transactions", "revenue_windows", "window_allocations",
-                  "reserves"):  # fmt: skip
+                  "video_rev_shares", "reserves", "payouts", "payout_events", "payout_postings",
+                  "payout_attempts"):  # fmt: skip
         sql_db.execute(f"alter table {table} disable trigger all")
     for table, constraint in (
         ("window_allocations", "allocation_stays_under_its_cap"),
         ("reserves", "no_early_release"),
+        ("reserves", "a_release_is_posted"),
     ):
         sql_db.execute(f"alter table {table} drop constraint {constraint}")
-    for statement in VIOLATIONS[code].split("; "):
+    assert code not in broken(sql_db)
+    for statement in violation.split("; "):
         sql_db.execute(statement)
     assert code in broken(sql_db)
 

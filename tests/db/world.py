@@ -92,6 +92,10 @@ def furnished(db: psycopg.Connection) -> World:
     )
     db.execute("insert into login_tickets (ticket_hash, session_hash) values ('t1', 's1')")
     db.execute("select throttle('key', 'sign-in', 5, 60)")
+    done = payout(db, world)
+    news(db, done, "transfer.paid", event_id="e1")
+    news(db, done, "dispute.opened", event_id="e2", dispute="d1", amount_cents=1)
+    db.execute("select place_payout_hold(%s, 'looked at for the matrix')", (owner,))
     return world
 
 
@@ -176,6 +180,40 @@ def post(db: psycopg.Connection, key: str, *entries: tuple[str, int | None, int]
     call = f"select public.post_ledger_transaction(%s, 'bonus', %s, '2026-01-02 00:00+00'{names})"
     answer: dict[str, Any] = one(db, call, key, Jsonb(rows), *more.values())
     return answer
+
+
+def method(db: psycopg.Connection, world: World, name: str = "owner", token: str = "sim_paid") -> int:
+    """A payout method of this creator; the same token twice is the same method."""
+    with acting_as(db, name, world):
+        return int(one(db, "select add_payout_method('simulator', %s, 'My account')", token))
+
+
+def request(db: psycopg.Connection, world: World, cents: int = 1_000, *, key: str = "p", name: str = "owner",
+            method_id: int | None = None) -> dict[str, Any]:  # fmt: skip
+    """Requests a payout as this creator, to `method_id` or to the creator's usual method."""
+    chosen = method(db, world, name) if method_id is None else method_id
+    with acting_as(db, name, world):
+        answer: dict[str, Any] = one(db, "select request_payout(%s, %s, %s)", cents, chosen, key)
+    return answer
+
+
+def begin(db: psycopg.Connection, payout_id: int) -> dict[str, Any]:
+    """Begins the transfer, as the job does."""
+    answer: dict[str, Any] = one(db, "select begin_payout_transfer(%s)", payout_id)
+    return answer
+
+
+def payout(db: psycopg.Connection, world: World, cents: int = 1_000, **more: Any) -> dict[str, Any]:
+    """A payout in transit: the answer of `begin_payout_transfer`."""
+    return begin(db, request(db, world, cents, **more)["payout_id"])
+
+
+def news(db: psycopg.Connection, transfer: Mapping[str, Any], kind: str, *, event_id: str, **more: Any) -> str:
+    """What the provider says of a transfer; the outcome."""
+    event = {"kind": kind, "provider_key": transfer["provider_key"], "amount_cents": transfer["amount_cents"],
+             "currency": transfer["currency"], "event_at": "2026-02-01T00:00:00Z"} | more  # fmt: skip
+    answer = one(db, "select record_provider_event('simulator', %s, %s)", event_id, Jsonb(event))
+    return str(answer["outcome"])
 
 
 @contextmanager
