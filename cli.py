@@ -42,6 +42,7 @@ COMMANDS = (
     Command("import", "data.importers:main", "bring users, videos and events from files into Supabase"),
     Command("score", "viewer_activity.score:main", "score closed days and keep the result"),
     Command("split", "revenue_split.split:main", "score and split a pool with files alone"),
+    Command("explain", "revenue_split.explain:main", "say why a video's events counted as they did, with files alone"),
     Command("close-window", "revenue_split.windows:main", "preview or close a revenue window"),
     Command("release-reserves", "revenue_split.reserves:main", "release the reserves whose time has come"),
     Command("check-ledger", "revenue_split.ledger_checks:main", "check every invariant of the books"),

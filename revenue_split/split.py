@@ -87,10 +87,10 @@ def split_files(con: duckdb.DuckDBPyConnection, job: Job) -> dict[str, Any]:
     check_folder(job.out, FILES)
     clock = Clock()
     with clock.stage("read"):
-        users, videos, rows, first = _read(con, job)
-        labels = _labels(job, users)
+        users, videos, rows, first = read_inputs(con, job)
+        labels = read_labels(job, users)
     with clock.stage("score"):
-        scored = _score(con, job, videos, first, labels)
+        scored = score_inputs(con, job, videos, first, labels)
         scores = scored.days
     with clock.stage("split"):
         result = split_window(
@@ -118,7 +118,7 @@ def split_files(con: duckdb.DuckDBPyConnection, job: Job) -> dict[str, Any]:
     return summary | {"seconds": clock.seconds}
 
 
-def _read(con: duckdb.DuckDBPyConnection, job: Job) -> tuple[pa.Table, pa.Table, dict[str, int], int | None]:
+def read_inputs(con: duckdb.DuckDBPyConnection, job: Job) -> tuple[pa.Table, pa.Table, dict[str, int], int | None]:
     """Users and videos; the relations `users`, `videos`, `events` in `con`; rows in; the first event's time."""
     # Side by side; the first file in this order that is bad is the one that is named.
     with ThreadPoolExecutor(max_workers=2) as pool:
@@ -153,7 +153,7 @@ def _fits(users: pa.Table, videos: pa.Table, keys: pa.Table) -> bool:
     return True
 
 
-def _labels(job: Job, users: pa.Table) -> pa.Table | None:
+def read_labels(job: Job, users: pa.Table) -> pa.Table | None:
     """What people decided; every label names an account that there is."""
     if job.labels is None:
         return None
@@ -170,7 +170,7 @@ def _labels(job: Job, users: pa.Table) -> pa.Table | None:
     return labels
 
 
-def _score(
+def score_inputs(
     con: duckdb.DuckDBPyConnection, job: Job, videos: pa.Table, first: int | None, labels: pa.Table | None
 ) -> WindowScores:
     try:

@@ -74,6 +74,16 @@ def furnished(db: psycopg.Connection) -> World:
         (*day[:2], owner),
     )
     db.execute(
+        "insert into video_explanations (video_id, window_start, window_end, model, discounted_units, groups, "
+        "counted_units, counted_units_without) values (%s, %s, %s, 'm', 1, '[]', 1, 1)",
+        (video, *day[:2]),
+    )
+    db.execute(
+        "insert into viewer_clusters (window_start, window_end, model, cluster_id, accounts, counted_as, evidence) "
+        "values (%s, %s, 'm', %s, 3, 1, '{}')",
+        (*day[:2], owner),
+    )
+    db.execute(
         "insert into account_labels (user_id, verdict, reason_code, expires_at, decided_by) "
         "values (%s, 'cleared', 'household', now() + interval '1 hour', %s)",
         (owner, world.users["reviewer"]),
