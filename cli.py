@@ -44,6 +44,7 @@ COMMANDS = (
     Command("split", "revenue_split.split:main", "score and split a pool with files alone"),
     Command("explain", "revenue_split.explain:main", "say why a video's events counted as they did, with files alone"),
     Command("close-window", "revenue_split.windows:main", "preview or close a revenue window"),
+    Command("payouts", "revenue_split.payouts:main", "send payouts, hear what became of them, compare the books"),
     Command("release-reserves", "revenue_split.reserves:main", "release the reserves whose time has come"),
     Command("check-ledger", "revenue_split.ledger_checks:main", "check every invariant of the books"),
     Command("redteam", "data.redteam:main", "draw weeks and attacks afresh, print what each policy pays them"),

@@ -5,15 +5,16 @@
 - `POST /auth/complete` changes a one-time ticket into the cookie.
 - `POST /auth/logout` ends the session on the server and clears the cookie.
 
-Posts must come from a page of the same origin. Tickets and ids travel in bodies and cookies, never in an address.
+Posts must come from a page of the same origin, and are small: whoever is not signed in yet can not fill the memory.
+Tickets and ids travel in bodies and cookies, never in an address.
 """
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
+from collections.abc import Mapping
+from urllib.parse import parse_qsl, urlsplit
 
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
@@ -27,6 +28,9 @@ from frontend.auth.store import SESSION_LIFETIME
 from frontend.navigation import safe_next
 from supabase_conn import user_client
 
+#: More than any form of ours needs: a hash, two passwords and a word.
+MOST_FORM_BYTES = 16_384
+MOST_FIELDS = 8
 _KINDS: dict[str, flows.LinkKind] = {"signup": "signup", "email": "signup", "recovery": "recovery"}
 
 
@@ -45,9 +49,29 @@ def _address(request: Request) -> str:
     return request.client.host if request.client else "unknown"
 
 
-def _text(form: FormData, name: str) -> str:
-    value = form.get(name)
-    return value if isinstance(value, str) else ""
+class _NotOurForm(Exception):
+    """A post that no form of ours sends."""
+
+    def __init__(self, sentence: str, status: int) -> None:
+        super().__init__(sentence)
+        self.sentence = sentence
+        self.status = status
+
+
+async def _form(request: Request) -> Mapping[str, str]:
+    """The fields of a small form from a page of ours. Raises _NotOurForm."""
+    if not _same_origin(request):
+        raise _NotOurForm("This form must be sent from the page it stands on.", 403)
+    body = bytearray()
+    async for part in request.stream():
+        body += part
+        if len(body) > MOST_FORM_BYTES:
+            raise _NotOurForm("This form is too large.", 413)
+    try:
+        fields = parse_qsl(body.decode("ascii"), keep_blank_values=True, max_num_fields=MOST_FIELDS)
+    except ValueError:
+        raise _NotOurForm("This form can not be read.", 400) from None
+    return dict(fields)
 
 
 def _with_cookie(request: Request, response: Response, session_id: str) -> Response:
@@ -82,14 +106,15 @@ async def confirm_shown(request: Request) -> Response:
 
 async def confirm_posted(request: Request) -> Response:
     """Verifies the link; for a recovery, sets the new password too. Then the visitor is signed in."""
-    if not _same_origin(request):
-        return _problem("This form must be sent from the page it stands on.", status=403)
-    form = await request.form(max_files=0, max_fields=5)
-    kind = _KINDS.get(_text(form, "type"))
-    token_hash = _text(form, "token_hash")
+    try:
+        form = await _form(request)
+    except _NotOurForm as refused:
+        return _problem(refused.sentence, status=refused.status)
+    kind = _KINDS.get(form.get("type", ""))
+    token_hash = form.get("token_hash", "")
     if kind is None or not token_hash:
         return _problem(CodeRefused().sentence, status=400)
-    password, repeated = _text(form, "password"), _text(form, "repeated")
+    password, repeated = form.get("password", ""), form.get("repeated", "")
     try:
         if kind == "recovery":
             # Before the link is used up: a typing error must not cost a new mail.
@@ -118,14 +143,14 @@ def _verify(kind: flows.LinkKind, token_hash: str, password: str, address: str) 
 
 async def complete(request: Request) -> Response:
     """Ticket in, cookie out."""
-    if not _same_origin(request):
-        return _problem("This form must be sent from the page it stands on.", status=403)
-    form = await request.form(max_files=0, max_fields=3)
     try:
-        session_id = await run_in_threadpool(_redeem, _text(form, "ticket"), request.cookies)
+        form = await _form(request)
+        session_id = await run_in_threadpool(_redeem, form.get("ticket", ""), request.cookies)
+    except _NotOurForm as refused:
+        return _problem(refused.sentence, status=refused.status)
     except TicketRefused as refused:
         return _problem(refused.sentence, status=400)
-    target = safe_next(_text(form, "next"))
+    target = safe_next(form.get("next"))
     return _with_cookie(request, RedirectResponse(target, status_code=303), session_id)
 
 
@@ -139,8 +164,10 @@ def _redeem(ticket: str, cookies: dict[str, str]) -> str:
 
 async def logout(request: Request) -> Response:
     """Ends the session behind the cookie here and at Auth, and clears the cookie."""
-    if not _same_origin(request):
-        return _problem("This form must be sent from the page it stands on.", status=403)
+    try:
+        await _form(request)
+    except _NotOurForm as refused:
+        return _problem(refused.sentence, status=refused.status)
     await run_in_threadpool(end_session, request.cookies.get(SESSION_COOKIE), everywhere=False)
     response = RedirectResponse("/", status_code=303)
     response.delete_cookie(SESSION_COOKIE, path="/", httponly=True, samesite="lax", secure=is_tls(request))

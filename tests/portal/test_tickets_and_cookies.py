@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
@@ -233,3 +233,21 @@ def test_a_get_neither_completes_nor_signs_out(portal: Portal, store: SessionSto
         assert SESSION_COOKIE not in answer.headers.get("set-cookie", "")
     assert store.find(session_id) is not None
     assert store.redeem_ticket(ticket, browser_id=browser_id)
+
+
+@pytest.mark.parametrize("path", ["/auth/complete", "/auth/logout", "/auth/confirm"])
+def test_a_form_that_is_no_form_of_ours_is_refused_before_it_is_read_whole(portal: Portal, path: str) -> None:
+    headers = {"Origin": portal.url, "Content-Type": "application/x-www-form-urlencoded"}
+
+    def endless() -> Iterator[bytes]:
+        for _ in range(2_000):
+            yield b"ticket=" + b"x" * 8_192 + b"&"
+
+    try:
+        answer = httpx.post(portal.url + path, headers=headers, content=endless())
+    except httpx.WriteError:
+        pass  # the server has closed the line in the middle, which is as good
+    else:
+        assert answer.status_code == 413
+    for content, status in ((b"&".join([b"a=b"] * 100), 400), (b"ticket=\xff\xfe", 400), (b"x" * 20_000, 413)):
+        assert httpx.post(portal.url + path, headers=headers, content=content).status_code == status

@@ -7,7 +7,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import numpy as np
@@ -20,7 +19,7 @@ from core.timewindows import Window, to_us
 FOLDER = Path(__file__).parent
 DAY_US = 86_400 * 10**6
 #: What the families read, in the order of their needs.
-TABLES = ("video_index", "counted_events", "window_events", "placed")
+TABLES = ("video_index", "counted_events", "window_events")
 #: One row a video and day that the family knows something of, in no order.
 FAMILIES = ("counts", "viewers", "commenters", "viewer_trust", "devices", "addresses", "pace", "early")
 #: Those that are asked day by day, in one statement.
@@ -49,11 +48,9 @@ def video_days(
     on the number of videos nor on the number of days.
     """
     days = set_up(con, window, as_of)
-    parameters: dict[str, Mapping[str, Any]] = {
-        "placed": {"early_us": early_us},
-    }
+    con.execute(f"set variable early_us = {early_us}")
     for table in TABLES:
-        con.execute(sql(table), parameters.get(table))
+        con.execute(sql(table))
     videos = _columns(con.sql("from video_index order by position").to_arrow_table())
     count = max(1, len(videos["id"]))
     found = [con.sql(_of_days(family, len(days["day"]), count)).to_arrow_table() for family in FAMILIES]

@@ -1,5 +1,5 @@
 -- Do the likes come at a human pace?
--- In:  placed. Out: (video_day, gaps, gap_spread, gap_sum).
+-- In:  window_events. Out: (video_day, gaps, gap_spread, gap_sum).
 --      gaps: positive times between consecutive likes, in microseconds.
 with pace as (
     select
@@ -9,8 +9,8 @@ with pace as (
         sum(gap::hugeint * gap) as gap_squares
     from (
         select video_day, ts_us - lag(ts_us) over (partition by video_day order by ts_us) as gap
-        from placed
-        where is_like
+        from window_events
+        where kind = kind('like')
     )
     where gap > 0
     group by video_day
