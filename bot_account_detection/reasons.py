@@ -39,7 +39,7 @@ class Reason:
 #: The code of what counts without a remark.
 COUNTED = "counted"
 
-_APPEAL = "If these are people you know to be real, appeal: a reviewer looks at them and decides."
+_APPEAL = "If you know these people to be real, ask for a review: what a reviewer decides outranks the machine."
 _NOTHING = "There is nothing that you need to do."
 
 CATALOGUE: tuple[Reason, ...] = (

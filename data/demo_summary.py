@@ -116,8 +116,8 @@ def _not_counted(out: Console, summary: Summary, currency: str) -> None:
 
 def _attacks(out: Console, summary: Summary, currency: str) -> None:
     out.print("\n[bold]What each attack got[/bold] (against the same week without any attack)")
-    table = Table(box=None, padding=(0, 2))
-    for name in ("attack", "accounts", "events", "fairshare_v1", "classic_v1", "plain pro-rata"):
+    table = Table(box=None, padding=(0, 1), pad_edge=False)
+    for name in ("attack", "accounts", "events", "fairshare_v1", "classic_v1", "pro-rata"):
         table.add_column(name, justify="left" if name == "attack" else "right", no_wrap=True)
     for gain in summary.gains:
         table.add_row(

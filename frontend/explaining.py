@@ -13,6 +13,8 @@ from datetime import datetime
 import streamlit as st
 
 from bot_account_detection.reasons import Reason
+from bot_account_detection.verdicts import decide_reports
+from core.errors import FairshareError
 from frontend import explanation_reads, readers
 from frontend.auth.visitor import Visitor
 from frontend.explanation_reads import DayParts, Explanation
@@ -62,6 +64,11 @@ class Summary:
     parts: list[tuple[str, float | None, float]]
     moved: float
 
+    @property
+    def is_moved(self) -> bool:
+        """By as much as one decimal shows."""
+        return round(abs(self.moved), 1) > 0
+
 
 def summary_of(days: Sequence[DayParts]) -> Summary | None:
     """The means over the days, weighed by what was paid for; None without any day."""
@@ -88,14 +95,17 @@ def video_panel(
     # A title is somebody's text: shown as text, since Markdown would make links of it.
     st.text(found.title or "Untitled")
     cards.settled(standing, f"{fmt.utc_range(found.start, found.end)} (UTC) · model {found.model}")
-    _score(found, days, fmt=fmt, key=key)
     _counted(groups, fmt=fmt, key=key)
-    for at, one in enumerate(one for one in groups if not one.is_plain):
-        _reason(one, key=f"{key}_{at}")
+    shown = [one for one in groups if not one.is_plain]
+    for at in range(0, len(shown), 2):
+        for column, one in zip(st.columns(2), shown[at : at + 2], strict=False):
+            with column:
+                _reason(one)
+    _score(found, days, is_empty=sum(one.viewers for one in groups) < 1, fmt=fmt, key=key)
     _without(found, pay, fmt=fmt)
 
 
-def _score(found: Explanation, days: Sequence[DayParts], *, fmt: Formats, key: str) -> None:
+def _score(found: Explanation, days: Sequence[DayParts], *, is_empty: bool, fmt: Formats, key: str) -> None:
     summary, eis = summary_of(days), found.figures["eis"]
     if summary is None or eis is None:
         st.caption("Nothing of this window is left to score.")
@@ -108,12 +118,13 @@ def _score(found: Explanation, days: Sequence[DayParts], *, fmt: Formats, key: s
     with right, st.container(border=True, height="stretch"):
         st.markdown("**What it is made of**, the costliest part first")
         figures.show(figures.contributions(summary.parts, colours=palette(), formats=fmt), key=f"{key}_parts")
-        if abs(summary.moved) >= 0.05:
-            moved = fmt.decimal(abs(summary.moved))
-            way = "up" if summary.moved > 0 else "down"
+        if is_empty:
             st.caption(
-                f"Few counted viewers say little, so the score was moved {moved} points {way}, to the platform's mean."
+                "Hardly anybody was counted, so this is nearly the platform's mean and says little of the video."
             )
+        elif summary.is_moved:
+            moved, way = fmt.decimal(abs(summary.moved)), "up" if summary.moved > 0 else "down"
+            st.caption(f"Few viewers say little: the score was moved {moved} points {way}, to the platform's mean.")
 
 
 def _counted(groups: Sequence[Told], *, fmt: Formats, key: str) -> None:
@@ -130,8 +141,8 @@ def _counted(groups: Sequence[Told], *, fmt: Formats, key: str) -> None:
     st.caption("A view is 1 unit, a like 3, a comment 5, a share 8. What does not count is no penalty: it is left out.")
 
 
-def _reason(one: Told, *, key: str) -> None:
-    with st.container(border=True, key=f"reason_{key}"):
+def _reason(one: Told) -> None:
+    with st.container(border=True, height="stretch"):
         st.markdown(f"**{one.reason.title}** {_badge(one.reason)}")
         st.markdown(f"{one.headline}.")
         st.markdown(f":small[{one.reason.sentence}]")
@@ -153,10 +164,39 @@ def _without(found: Explanation, pay: Pay | None, *, fmt: Formats) -> None:
         if eis is None or without is None:
             st.markdown("Nothing would be left to score.")
         else:
-            st.markdown(f"EIS {fmt.decimal(without)}; it is {fmt.decimal(eis)}.")
+            st.markdown(f"EIS **{fmt.decimal(without)}** instead of {fmt.decimal(eis)}.")
         if pay is not None and then is not None:
-            st.markdown(f"Pay about {fmt.money(then, pay.currency)}; it is {fmt.money(pay.cents, pay.currency)}.")
+            now = fmt.money(pay.cents, pay.currency)
+            st.markdown(f"Pay about **{fmt.money(then, pay.currency)}** instead of {now}.")
         st.caption("Your score and pay as they would be had these events never been, everybody else's as they are.")
+
+
+def reports_form(me: Visitor, found: Explanation) -> None:
+    """A reviewer's verdict on a video's reports; the database checks who asks, and writes the audit row."""
+    if not any(group["code"] == "reports" for group in found.groups):
+        return
+    with st.form(f"reports_{found.video_id}", border=True):
+        st.markdown("**The reports**")
+        verdict = st.radio("Verdict", list(_REPORT_VERDICTS), key=f"reports_verdict_{found.video_id}", horizontal=True)
+        note = st.text_input("Note", key=f"reports_note_{found.video_id}", max_chars=2000)
+        pressed = st.form_submit_button("Decide", key=f"reports_submit_{found.video_id}", icon=":material/gavel:")
+    if not pressed:
+        return
+    outcome, code = _REPORT_VERDICTS[verdict]
+    try:
+        count = decide_reports(me.client, found.video_id, verdict=outcome, reason_code=code, note=note or None)
+    except FairshareError as refused:
+        st.error(refused.sentence, icon=":material/block:")
+        return
+    st.success(f"Written: {count} reporters are believed {'more' if outcome == 'upheld' else 'less'} from now on.")
+
+
+#: What the verdict says: upheld or dismissed, and its code.
+_REPORT_VERDICTS = {
+    "They are right: it breaks a rule": ("upheld", "breaks_rules"),
+    "They are wrong: no rule is broken": ("dismissed", "no_violation"),
+    "They are a brigade": ("dismissed", "report_brigade"),
+}
 
 
 def paid_windows(me: Visitor) -> list[PaidWindow]:

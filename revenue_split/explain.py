@@ -46,7 +46,8 @@ def explanations(con: duckdb.DuckDBPyConnection, job: Job) -> list[dict[str, Any
         use_caps=job.use_caps,
     ).videos
     cents = dict(zip(shares["video_id"].to_pylist(), shares["allocated_cents"].to_pylist(), strict=True))
-    rows = found.sort_by([("discounted_units", "descending"), ("video_id", "ascending")]).to_pylist()
+    ranked = found.sort_by([("discounted_units", "descending"), ("video_id", "ascending")])
+    rows: list[dict[str, Any]] = ranked.to_pylist()
     for row in rows:
         row["groups"] = json.loads(row["groups"])
         row["allocated_cents"] = cents.get(row["video_id"], 0)

@@ -20,14 +20,15 @@ Number = Callable[[int], str]
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """One reason on one video: the catalogue's entry, the headline of its figures, the units behind it, and those of
-    them that counted.
+    """One reason on one video: the catalogue's entry, the headline of its figures, the units behind it, those of them
+    that counted, and the viewers that the accounts counted as.
     """
 
     reason: Reason
     headline: str
     units: int
     counted: float
+    viewers: float
 
     @property
     def is_plain(self) -> bool:
@@ -43,6 +44,7 @@ def told(groups: Sequence[Mapping[str, Any]], *, number: Number = "{:,}".format)
             headline=_headline(group, number),
             units=int(group.get("units", 0)),
             counted=float(group.get("counted", 0.0)),
+            viewers=float(group.get("viewers", 0.0)),
         )
         for group in groups
     ]

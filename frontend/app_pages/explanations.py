@@ -42,4 +42,6 @@ for one in found:
     days = explanation_reads.read_day_parts(me.client, one)
     pay, standing = explaining.pay_of(me, one, paid)
     explaining.video_panel(one, days, pay=pay, standing=standing, fmt=fmt, key=f"explained_{one.video_id}")
+    if Role.REVIEWER in me.roles:
+        explaining.reports_form(me, one)
 st.caption(f"As of {fmt.moment(datetime.now(UTC))}.")
