@@ -53,9 +53,7 @@ def decided(weights: pa.Table, labels: pa.Table, until: datetime) -> pa.Table:
     """`weights` (user_id ordered, weight, cluster_id, reasons …) with the verdicts of `labels` (user_id, verdict,
     reason_code, expires_at) that have not expired at `until`: weight, cluster and reasons are the person's.
     """
-    expires = labels["expires_at"].cast(pa.int64()).fill_null(2**62).to_numpy()
-    standing = pc.is_valid(labels["verdict"]).to_numpy(zero_copy_only=False) & (expires > to_us(until))
-    at, rows = _places(weights, labels, standing)
+    at, rows = _places(weights, labels, _standing(labels, until))
     if not len(rows):
         return weights
     cleared = labels["verdict"].to_numpy(zero_copy_only=False)[rows] == Verdict.CLEARED.value
@@ -81,6 +79,18 @@ def decided(weights: pa.Table, labels: pa.Table, until: datetime) -> pa.Table:
     ):
         weights = weights.set_column(weights.column_names.index(name), name, values)
     return weights
+
+
+def cleared(labels: pa.Table, until: datetime) -> pa.Table:
+    """The accounts (user_id) that a person has cleared: no other discount of the machine holds for them either."""
+    is_cleared = pc.fill_null(pc.equal(labels["verdict"], Verdict.CLEARED.value), False)
+    standing = _standing(labels, until) & is_cleared.to_numpy(zero_copy_only=False)
+    return labels.filter(pa.array(standing)).select(["user_id"])
+
+
+def _standing(labels: pa.Table, until: datetime) -> npt.NDArray[np.bool_]:
+    expires = labels["expires_at"].cast(pa.int64()).fill_null(2**62).to_numpy()
+    return np.asarray(pc.is_valid(labels["verdict"]).to_numpy(zero_copy_only=False) & (expires > to_us(until)))
 
 
 def report_weights(weights: pa.Table, labels: pa.Table) -> Floats:

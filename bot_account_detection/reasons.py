@@ -76,22 +76,23 @@ CATALOGUE: tuple[Reason, ...] = (
         "The tier is low: age, KYC level, trust score or the flag of a likely bot.",
     ),
     Reason(
-        "shared_device", Source.MACHINE, "From accounts that share devices", "counted together",
-        "Many accounts used the same devices. They count together as the few people who can use one device.",
+        "shared_device", Source.MACHINE, "From accounts that share devices", "counted in part",
+        "Many accounts used the same devices. The more accounts share a device, the less each of them counts, down to the "
+        "few people who can use one device.",
         f"Do not take views from devices that serve many accounts. {_APPEAL}",
         "More accounts on one device than a household has; see which devices and who else uses them.",
     ),
     Reason(
-        "together_at_one_place", Source.MACHINE, "From accounts that move as a group", "counted together",
-        "Accounts at one device or one network kept coming to the same videos. They count together, as the few people "
-        "who seem to be behind them. Sharing a network alone changes nothing.",
+        "together_at_one_place", Source.MACHINE, "From accounts that move as a group", "counted in part",
+        "Accounts at one device or one network kept coming to the same videos. Each of them counts less, down to the few "
+        "people who seem to be behind them. Sharing a network alone changes nothing.",
         f"If somebody offered you an audience, end it. {_APPEAL}",
         "Accounts at one place that meet on the same videos far more often than the place explains.",
     ),
     Reason(
-        "moves_in_lockstep", Source.MACHINE, "From accounts that act as one", "counted together",
-        "These accounts came to the same videos at nearly the same times and did little else. They count together, as "
-        "the few people who seem to be behind them.",
+        "moves_in_lockstep", Source.MACHINE, "From accounts that act as one", "counted in part",
+        "These accounts came to the same videos at nearly the same times and did little else. Each of them counts less, "
+        "down to the few people who seem to be behind them.",
         f"If you bought or traded engagement, end it: it brings you nothing. {_APPEAL}",
         "A cluster in lockstep; see the videos they met on and when.",
     ),
@@ -108,6 +109,27 @@ CATALOGUE: tuple[Reason, ...] = (
         "that is usual; the fans you always had are counted first.",
         f"You need not do anything if you did not send for them. {_APPEAL}",
         "A devoted crowd far beyond what comparable creators have.",
+    ),
+    Reason(
+        "accounts_of_one_age", Source.MACHINE, "From accounts made together", "counted in part",
+        "Far more accounts than is usual in an audience were opened at about the same time. They count as the number "
+        "that is usual.",
+        f"You need not do anything if you did not send for them. {_APPEAL}",
+        "A batch: more accounts of one age than comparable creators have.",
+    ),
+    Reason(
+        "crowd_that_praises", Source.MACHINE, "From a crowd that only praises", "counted in part",
+        "Far more accounts than is usual liked, commented or shared nearly everything that they saw of yours. They count "
+        "as the number that is usual.",
+        f"Agreements to like each other's videos bring you little. {_APPEAL}",
+        "Praise far beyond what comparable audiences give.",
+    ),
+    Reason(
+        "crowd_that_comes_for_this_alone", Source.MACHINE, "From accounts that drop by for you", "counted in part",
+        "Far more accounts than is usual came for your videos apart from everything else that they did. They count as "
+        "the number that is usual.",
+        f"You need not do anything if you did not send for them. {_APPEAL}",
+        "Sittings in which only this creator was visited, by accounts that are otherwise elsewhere.",
     ),
     Reason(
         "one_creator_only", Source.MACHINE, "From accounts with one favourite", "counted in part",

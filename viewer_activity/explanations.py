@@ -33,6 +33,7 @@ def explain(con: duckdb.DuckDBPyConnection, weights: pa.Table) -> pa.Table:
     """
     codes = viewer_codes(weights)
     con.register("viewer_codes", codes)
+    con.execute(f"set variable fired_thousandths = {round(1000 * THRESHOLDS.fired_below)}")
     found = con.sql(signals.sql("explained_groups")).to_arrow_table()
     own = con.sql(signals.sql("own_events")).to_arrow_table()
     ids = con.sql("select id from video_index order by position").to_arrow_table()["id"].to_numpy()

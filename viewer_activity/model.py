@@ -9,7 +9,7 @@ from typing import Protocol
 import duckdb
 import pyarrow as pa
 
-from bot_account_detection.labels import decided, report_weights
+from bot_account_detection.labels import cleared, decided, report_weights
 from bot_account_detection.viewer_weights import weigh
 from core.errors import BadInput
 from core.tables import LABELS
@@ -86,6 +86,9 @@ def score_window(
         return WindowScores(model.score(con, seen, latest=latest, as_of=as_of, with_quiet=with_quiet), None)
     labels = LABELS.schema.empty_table() if labels is None else labels
     weights = decided(weigh(con, window, as_of=as_of), labels, window.end)
+    con.register("cleared", cleared(labels, window.end))
+    con.execute("delete from discounts where user_id in (select user_id from cleared)")
+    con.unregister("cleared")
     reports = pa.array(report_weights(weights, labels))
     con.register("weights", weights.select(["user_id", "weight", "cluster_id"]).append_column("report_weight", reports))
     return WindowScores(model.score(con, window, latest=latest, as_of=as_of, with_quiet=with_quiet), weights)

@@ -74,9 +74,7 @@ def explained(people, clips, log, *, window=WEEK, labels=None):
 def test_a_farm_is_named_with_its_accounts_devices_and_what_they_counted_as():
     _, found, _ = explained(*farm_world())
     lines = {one.reason.code: one.headline for one in told(found[11]["groups"])}
-    assert re.fullmatch(
-        r"114 likes from 38 accounts on 2 devices counted as (less than one viewer|\d viewers?)", lines["shared_device"]
-    )
+    assert re.fullmatch(r"114 likes from 38 accounts on 2 devices counted as \d+ viewers", lines["shared_device"])
     assert lines["own_event"] == "1 view of your own left out"
     assert lines["reported_it"] == "1 view from 1 account on 1 device not counted"
     assert lines["counted"].startswith("29 views from 29 accounts counted as ")
@@ -84,7 +82,8 @@ def test_a_farm_is_named_with_its_accounts_devices_and_what_they_counted_as():
     # The other video has nothing to explain away.
     assert [group["code"] for group in found[12]["groups"]] == ["counted"]
     assert found[12]["discounted_units"] == 0
-    assert 0.9 * 3 * 114 < found[11]["discounted_units"] <= 3 * 114 + 1
+    # A single family takes half of what established accounts count; the reporter's view is left out as a whole.
+    assert 0.5 * 3 * 114 <= found[11]["discounted_units"] <= 3 * 114 + 1
 
 
 def test_without_the_farm_the_score_and_the_units_are_those_of_the_others():

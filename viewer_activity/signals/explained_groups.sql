@@ -1,5 +1,6 @@
 -- What every video got from the accounts of each reason, each account under one reason.
--- In:  weighted_events, viewer_codes(user_id, code; who is not there counts), the macro kind(), the variable videos.
+-- In:  weighted_events, viewer_codes(user_id, code, discounted; who is not there counts), the macro kind(), the
+--      variables videos and fired_thousandths.
 -- Out: one row a video and reason, in their order: events by type, accounts, devices, the viewers that they count as
 --      and the units that are left of theirs, both in billionths. An unknown device is no device.
 with reporters as (
@@ -15,7 +16,13 @@ acts as (
         w.device_id,
         w.weight_nano,
         w.units,
-        case when r.user_id is not null then 'reported_it' else coalesce(c.code, 'counted') end as code
+        case
+            when r.user_id is not null then 'reported_it'
+            -- Nothing speaks against the account, and yet it is one too many of its kind here.
+            when w.thousandths < getvariable('fired_thousandths') and not coalesce(c.discounted, false)
+                then 'counts_less_here'
+            else coalesce(c.code, 'counted')
+        end as code
     from weighted_events as w
     left join viewer_codes as c using (user_id)
     left join reporters as r on r.position = w.video_day % getvariable('videos') and r.user_id = w.user_id
