@@ -77,8 +77,8 @@ CATALOGUE: tuple[Reason, ...] = (
     ),
     Reason(
         "shared_device", Source.MACHINE, "From accounts that share devices", "counted in part",
-        "Many accounts used the same devices. The more accounts share a device, the less each of them counts, down to the "
-        "few people who can use one device.",
+        "Many accounts used the same devices. The more accounts share a device, the less each of them counts, down to "
+        "the few people who can use one device.",
         f"Do not take views from devices that serve many accounts. {_APPEAL}",
         "More accounts on one device than a household has; see which devices and who else uses them.",
     ),

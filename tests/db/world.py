@@ -83,8 +83,8 @@ def furnished(db: psycopg.Connection) -> World:
         (owner, world.users["reviewer"]),
     )
     db.execute(
-        "insert into report_verdicts (video_id, verdict, reason_code, reporters, decided_by) "
-        "values (%s, 'dismissed', 'no_violation', 1, %s)",
+        "insert into report_verdicts (video_id, verdict, reason_code, reporters, decided_by, decided_at) "
+        "values (%s, 'dismissed', 'no_violation', 1, %s, '2026-01-01 12:30+00')",
         (video, world.users["reviewer"]),
     )
     db.execute("insert into reporter_records (user_id, dismissed) values (%s, 1)", (owner,))
