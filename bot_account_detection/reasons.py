@@ -119,8 +119,8 @@ CATALOGUE: tuple[Reason, ...] = (
     ),
     Reason(
         "crowd_that_praises", Source.MACHINE, "From a crowd that only praises", "counted in part",
-        "Far more accounts than is usual liked, commented or shared nearly everything that they saw of yours. They count "
-        "as the number that is usual.",
+        "Far more accounts than is usual liked, commented or shared nearly everything that they saw of yours. They "
+        "count as the number that is usual.",
         f"Agreements to like each other's videos bring you little. {_APPEAL}",
         "Praise far beyond what comparable audiences give.",
     ),
