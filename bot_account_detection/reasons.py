@@ -84,8 +84,8 @@ CATALOGUE: tuple[Reason, ...] = (
     ),
     Reason(
         "together_at_one_place", Source.MACHINE, "From accounts that move as a group", "counted in part",
-        "Accounts at one device or one network kept coming to the same videos. Each of them counts less, down to the few "
-        "people who seem to be behind them. Sharing a network alone changes nothing.",
+        "Accounts at one device or one network kept coming to the same videos. Each of them counts less, down to the "
+        "few people who seem to be behind them. Sharing a network alone changes nothing.",
         f"If somebody offered you an audience, end it. {_APPEAL}",
         "Accounts at one place that meet on the same videos far more often than the place explains.",
     ),
