@@ -94,6 +94,7 @@ class Thresholds:
             "lockstep": ("lockstep_block_us", "lockstep_gap_us", "lockstep_close_us", "lockstep_videos"),
             "people": ("lockstep_videos",),
             "placed_visits": ("lockstep_block_us",),
+            "busy_spots": ("together_block_us", "together_accounts"),
             "spots": ("together_block_us",),
             "together": ("together_block_us", "together_accounts", "together_times_usual", "device_viewers"),
         }
