@@ -43,6 +43,7 @@ COMMANDS = (
     Command("score", "viewer_activity.score:main", "score closed days and keep the result"),
     Command("split", "revenue_split.split:main", "score and split a pool with files alone"),
     Command("close-window", "revenue_split.windows:main", "preview or close a revenue window"),
+    Command("payouts", "revenue_split.payouts:main", "send payouts, hear what became of them, compare the books"),
     Command("release-reserves", "revenue_split.reserves:main", "release the reserves whose time has come"),
     Command("check-ledger", "revenue_split.ledger_checks:main", "check every invariant of the books"),
     Command("redteam", "data.redteam:main", "draw weeks and attacks afresh, print what each policy pays them"),

@@ -44,6 +44,7 @@ class Settings(BaseModel):
     supabase_db_url: SecretStr | None = None
     abstract_api_key: SecretStr | None = None
     fairshare_data_key: SecretStr | None = None
+    fairshare_webhook_secret: SecretStr | None = None
     fairshare_mailbox_dir: Path | None = None
     fairshare_memory_limit: str = Field(default="4GB", pattern=MEMORY_LIMIT)
     fairshare_temp_dir: Path | None = None

@@ -9,11 +9,12 @@ from pathlib import Path
 
 from starlette.middleware import Middleware
 
-from frontend import surroundings
+from frontend import surroundings, webhooks
+from frontend.auth import routes
 from frontend.auth.browser_id import BrowserId
-from frontend.auth.routes import ROUTES
 
 MIDDLEWARE = [Middleware(BrowserId)]
+ROUTES = [*routes.ROUTES, *webhooks.ROUTES]
 
 __all__ = ["MIDDLEWARE", "ROUTES", "script"]
 

@@ -57,6 +57,7 @@ language plpgsql security definer set search_path = '' as $$
 declare
   v_payout public.payouts;
   v_attempt public.payout_attempts;
+  v_resumed boolean;
   v_why text;
 begin
   v_payout := public.locked_payout(p_payout_id);
@@ -77,7 +78,8 @@ begin
   end if;
   -- An attempt that may still pay is taken up again under its own key; a new one only after one that certainly did nothing.
   select * into v_attempt from public.payout_attempts a where a.payout_id = p_payout_id and a.status <> 'failed';
-  if not found then
+  v_resumed := found;
+  if not v_resumed then
     insert into public.payout_attempts (payout_id, number, provider, provider_key, token, amount_cents, currency)
     select p_payout_id, 1 + (select count(*) from public.payout_attempts a where a.payout_id = p_payout_id),
       m.provider, 'po_' || replace(gen_random_uuid()::text, '-', ''), m.token, v_payout.amount_cents, v_payout.currency
@@ -85,7 +87,7 @@ begin
     returning * into v_attempt;
   end if;
   return jsonb_build_object('payout_id', p_payout_id, 'status', 'in_transit', 'attempt', v_attempt.number,
-    'attempt_status', v_attempt.status, 'provider', v_attempt.provider, 'provider_key', v_attempt.provider_key,
+    'resumed', v_resumed, 'provider', v_attempt.provider, 'provider_key', v_attempt.provider_key,
     'token', v_attempt.token, 'amount_cents', v_attempt.amount_cents, 'currency', v_attempt.currency);
 end
 $$;
