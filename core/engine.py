@@ -16,14 +16,12 @@ import duckdb
 import pyarrow as pa
 
 from core.errors import ConfigError
-from core.limits import MEMORY_LIMIT
+from core.limits import DEFAULT_ENGINE, ENGINES, MEMORY_LIMIT
 
 if TYPE_CHECKING:  # a run with files alone does not wait for the reading of settings
     from core.settings import Settings
 
 DEFAULT_MEMORY_LIMIT = "4GB"
-DEFAULT_ENGINE = "duckdb"
-ENGINES = (DEFAULT_ENGINE, "spark")
 
 
 class Relation(Protocol):
@@ -69,8 +67,13 @@ def connect(
 
     What is not given comes from `settings`, else from the defaults: 4 GB, every core, the system's folder for
     temporary files. Nothing is downloaded and nothing is installed. Raises ConfigError for a setting that
-    DuckDB does not accept.
+    DuckDB does not accept, and for settings that ask for another engine.
     """
+    if settings and settings.fairshare_engine != DEFAULT_ENGINE:
+        raise ConfigError(
+            f"FAIRSHARE_ENGINE={settings.fairshare_engine} is for ./run split, which reads files; "
+            f"what is in the database is counted by {DEFAULT_ENGINE}"
+        )
     limit = memory_limit or (settings.fairshare_memory_limit if settings else DEFAULT_MEMORY_LIMIT)
     count = threads or (settings.fairshare_threads if settings else None)
     spill = temp_dir or (settings.fairshare_temp_dir if settings else None) or Path(tempfile.gettempdir())

@@ -60,7 +60,8 @@ class SparkEngine:
         if statement.defines:
             return
         if statement.sets:
-            self._dialect.variables[statement.sets] = self._session.sql(statement.sql).toArrow().column(0)[0].as_py()
+            ((value,),) = SparkRelation(self._session.sql(statement.sql)).fetchall()
+            self._dialect.variables[statement.sets] = value
         elif statement.makes:
             rows = self._session.sql(statement.sql)
             if statement.stored:

@@ -90,8 +90,7 @@ class Dialect:
 
     def _set(self, tree: exp.Set, parameters: Mapping[str, Any]) -> Statement:
         pair = tree.expressions[0].this
-        name, value = pair.this.name, pair.expression
-        return Statement(f"select {self._written(value, parameters)}", sets=name)
+        return Statement(f"select {self._written(pair.expression, parameters)}", sets=pair.this.name)
 
     def _written(self, tree: exp.Expression, parameters: Mapping[str, Any]) -> str:
         tree = self._filled(tree.copy(), parameters)

@@ -18,10 +18,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import typer
 
-from core.engine import DEFAULT_ENGINE, DEFAULT_MEMORY_LIMIT, ENGINES, Engine, engine_name, engine_refusals, open_engine
+from core.engine import DEFAULT_MEMORY_LIMIT, Engine, engine_name, engine_refusals, open_engine
 from core.errors import BadInput
 from core.lean import start_arrow_alone
-from core.limits import MOST_THREADS
+from core.limits import DEFAULT_ENGINE, ENGINES, MOST_THREADS
 from core.tables import EVENTS, USERS, VIDEOS, check_references, read_table, refuse_bad_text, scan_table
 from core.timewindows import Window, from_us, parse_utc, to_us
 from revenue_split.allocation import SplitResult, split_window
