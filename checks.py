@@ -102,7 +102,8 @@ def _set_up_spark() -> dict[str, str]:
     java = java_version()
     if java is None or java < NEEDED:
         console.print(
-            f"no Java {NEEDED} for the tests on Spark (Debian: apt-get install openjdk-{NEEDED}-jre-headless)"
+            f"no Java {NEEDED}, so no tests on Spark (Debian: apt-get install openjdk-{NEEDED}-jre-headless)",
+            soft_wrap=True,
         )
         return {}
     pins = [line.split("==") for line in _SPARK_PINS.read_text().splitlines() if "==" in line]

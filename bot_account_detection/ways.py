@@ -19,6 +19,7 @@ from bot_account_detection.thresholds import Thresholds
 from core.engine import Engine, sorts_in_process
 
 FOLDER = Path(__file__).with_name("signals")
+PLACED_AT_ONCE = 1 << 24
 Columns = Mapping[str, Any]
 
 
@@ -62,11 +63,8 @@ class BySorting:
         d = columns(self._con, "people", t)
         user, rarity, videos = (d[name] for name in ("user_id", "rarity", "videos"))
         self._con.register("persons", pa.table({"user_id": user, "person": np.arange(len(user))}))
-        placed = columns(self._con, "placed_visits", t)
+        visits = meetings.Visits.ordered(**self._placed_visits(int(videos.sum()), t), people=len(user))
         self._con.unregister("persons")
-        visits = meetings.Visits.ordered(
-            *(placed[name] for name in ("spot", "person", "first_us", "rarity")), people=len(user)
-        )
         met = visits.met(len(user))
         p = meetings.pairs(
             visits,
@@ -88,6 +86,19 @@ class BySorting:
             "by_chance": chance,
         }
         return {name: column[order] for name, column in found.items()}
+
+    def _placed_visits(self, count: int, t: Thresholds) -> dict[str, Any]:
+        """The columns of `signals/placed_visits.sql`, which has `count` rows."""
+        kinds = {"spot": np.int64, "person": np.int32, "first_us": np.int64, "rarity": np.int32}
+        placed = {name: np.empty(count, kind) for name, kind in kinds.items()}
+        parts, filled = max(1, -(-count // PLACED_AT_ONCE)), 0
+        for part in range(parts):
+            text = definition("placed_visits").format(part=part, parts=parts)
+            found = self._con.sql(text, params=t.parameters("placed_visits")).to_arrow_table()
+            for name, column in placed.items():
+                column[filled : filled + len(found)] = found[name].to_numpy()
+            filled += len(found)
+        return placed
 
     def groups(self, count: int, one: Ints, two: Ints) -> tuple[Ints, Ints]:
         return clusters.groups(count, one, two)

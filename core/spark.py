@@ -63,6 +63,8 @@ class SparkEngine:
             ((value,),) = SparkRelation(self._session.sql(statement.sql)).fetchall()
             self._dialect.variables[statement.sets] = value
         elif statement.makes:
+            if statement.unless_there and self._session.catalog.tableExists(statement.makes):
+                return
             rows = self._session.sql(statement.sql)
             if statement.stored:
                 rows = self._stored(rows)

@@ -18,6 +18,7 @@ from core.errors import ConfigError
 Value = bool | int | float | str
 #: Whole numbers wider than 64 bits; DuckDB's sum() of whole numbers is one, too.
 WIDE = "decimal(38, 0)"
+WIDE_TYPES = (exp.DType.INT128, exp.DType.UINT128)
 #: typeof() is known before anything runs, so only one of the branches is left then.
 _IN_HALVES = f"""
     case when typeof(x) like 'decimal%'
@@ -41,12 +42,14 @@ class Statement:
     """What Spark is to be told. `makes` is the relation that `sql` is the content of, `stored` whether it is to be
     kept as rows; `sets` is the variable that takes its first value. With `defines` there is nothing to run.
 
-    `spells_json`: it writes JSON text, which no two engines write alike.
+    `unless_there`: only if there is no such relation yet. `spells_json`: it writes JSON text, which no two engines
+    write alike.
     """
 
     sql: str = ""
     makes: str | None = None
     stored: bool = False
+    unless_there: bool = False
     sets: str | None = None
     defines: str | None = None
     spells_json: bool = False
@@ -68,6 +71,8 @@ class Dialect:
         if isinstance(tree, exp.Set):
             return self._set(tree, parameters or {})
         makes, stored = None, False
+        if isinstance(tree, exp.Create) and isinstance(tree.this, exp.Schema):
+            return Statement(_no_rows(tree.this), makes=tree.this.this.name, unless_there=bool(tree.args["exists"]))
         if isinstance(tree, exp.Create):
             makes, stored = tree.this.name, tree.args["kind"] == "TABLE"
             tree = tree.expression
@@ -118,6 +123,18 @@ class Dialect:
         return tree.transform(fill)
 
 
+def _no_rows(table: exp.Schema) -> str:
+    """A question that has the columns of `table (name type, …)` and no answer."""
+    columns = [
+        exp.alias_(exp.cast(exp.Null(), _type(column.args["kind"])), column.name) for column in table.expressions
+    ]
+    return str(exp.select(*columns).where("false").sql("spark"))
+
+
+def _type(kind: exp.DataType) -> exp.DataType:
+    return exp.DataType.build(WIDE) if kind.this in WIDE_TYPES else kind
+
+
 def _known(values: Mapping[str, Any], name: str, kind: str) -> Value:
     if name not in values:
         raise ConfigError(f"the {kind} {name} has no value")
@@ -160,8 +177,8 @@ def _casts(node: exp.Expression) -> exp.Expression:
     """
     if not isinstance(node, exp.Cast):
         return node
-    if node.to.this in (exp.DType.INT128, exp.DType.UINT128):
-        node.set("to", exp.DataType.build(WIDE))
+    if node.to.this in WIDE_TYPES:
+        node.set("to", _type(node.to))
     elif node.to.this == exp.DType.DOUBLE and not isinstance(node.this, exp.Literal):
         value = node.this.transform(_casts)
         halves = sqlglot.parse_one(_IN_HALVES, read="duckdb")
