@@ -81,11 +81,13 @@ def decided(weights: pa.Table, labels: pa.Table, until: datetime) -> pa.Table:
     return weights
 
 
-def cleared(labels: pa.Table, until: datetime) -> pa.Table:
-    """The accounts (user_id) that a person has cleared: no other discount of the machine holds for them either."""
+def are_cleared(weights: pa.Table, labels: pa.Table, until: datetime) -> npt.NDArray[np.bool_]:
+    """Which of the accounts a person has cleared: no other discount of the machine holds for them either."""
     is_cleared = pc.fill_null(pc.equal(labels["verdict"], Verdict.CLEARED.value), False)
-    standing = _standing(labels, until) & is_cleared.to_numpy(zero_copy_only=False)
-    return labels.filter(pa.array(standing)).select(["user_id"])
+    at, _ = _places(weights, labels, _standing(labels, until) & is_cleared.to_numpy(zero_copy_only=False))
+    found = np.zeros(weights.num_rows, bool)
+    found[at] = True
+    return found
 
 
 def _standing(labels: pa.Table, until: datetime) -> npt.NDArray[np.bool_]:

@@ -91,8 +91,8 @@ CATALOGUE: tuple[Reason, ...] = (
     ),
     Reason(
         "moves_in_lockstep", Source.MACHINE, "From accounts that act as one", "counted in part",
-        "These accounts came to the same videos at nearly the same times and did little else. Each of them counts less, "
-        "down to the few people who seem to be behind them.",
+        "These accounts came to the same videos at nearly the same times and did little else. Each of them counts "
+        "less, down to the few people who seem to be behind them.",
         f"If you bought or traded engagement, end it: it brings you nothing. {_APPEAL}",
         "A cluster in lockstep; see the videos they met on and when.",
     ),

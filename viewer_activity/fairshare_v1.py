@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 
 from bot_account_detection import viewer_trust
+from core.engine import Engine
 from core.timewindows import Window
 from viewer_activity import budgets, classic_v1, signals
 from viewer_activity.classic_v1 import Parts
@@ -128,7 +128,7 @@ def early_boost(early_viewers: Floats, rule: Rule = RULE) -> Floats:
 
 
 def score(
-    con: duckdb.DuckDBPyConnection,
+    con: Engine,
     window: Window,
     *,
     latest: LatestScores,
@@ -222,7 +222,7 @@ def judge(d: Mapping[str, Floats], rule: Rule = RULE, *, usual: Usual | None = N
     return Judged(eis, ae, cq, li, rc, parts, usual)
 
 
-def _weigh_events(con: duckdb.DuckDBPyConnection, window: Window, as_of: datetime | None) -> None:
+def _weigh_events(con: Engine, window: Window, as_of: datetime | None) -> None:
     """Makes weighted_events and viewer_rates, what every figure is taken from."""
     rule = RULE.components
     signals.set_up(con, window, as_of)
@@ -240,7 +240,7 @@ def _weigh_events(con: duckdb.DuckDBPyConnection, window: Window, as_of: datetim
     con.register("viewer_rates", pa.table({"user_id": people["user_id"], "rate_femto": femto}))
 
 
-def read_figures(con: duckdb.DuckDBPyConnection, *, with_quiet: bool = False) -> dict[str, np.ndarray]:
+def read_figures(con: Engine, *, with_quiet: bool = False) -> dict[str, np.ndarray]:
     """Every figure of every video and day from weighted_events as it stands, ordered by day and video."""
     for name in FIGURES:
         con.execute(signals.sql(name))

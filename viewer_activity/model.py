@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-import duckdb
 import pyarrow as pa
 
-from bot_account_detection.labels import cleared, decided, report_weights
+from bot_account_detection.labels import are_cleared, decided, report_weights
 from bot_account_detection.viewer_weights import weigh
+from core.engine import Engine
 from core.errors import BadInput
 from core.tables import LABELS
 from core.timewindows import Window
@@ -23,7 +23,7 @@ class Scorer(Protocol):
 
     def __call__(
         self,
-        con: duckdb.DuckDBPyConnection,
+        con: Engine,
         window: Window,
         *,
         latest: LatestScores,
@@ -66,7 +66,7 @@ def model_named(name: str) -> Model:
 
 
 def score_window(
-    con: duckdb.DuckDBPyConnection,
+    con: Engine,
     name: str,
     window: Window,
     *,
@@ -86,9 +86,7 @@ def score_window(
         return WindowScores(model.score(con, seen, latest=latest, as_of=as_of, with_quiet=with_quiet), None)
     labels = LABELS.schema.empty_table() if labels is None else labels
     weights = decided(weigh(con, window, as_of=as_of), labels, window.end)
-    con.register("cleared", cleared(labels, window.end))
-    con.execute("delete from discounts where user_id in (select user_id from cleared)")
-    con.unregister("cleared")
-    reports = pa.array(report_weights(weights, labels))
-    con.register("weights", weights.select(["user_id", "weight", "cluster_id"]).append_column("report_weight", reports))
+    said = {"report_weight": report_weights(weights, labels), "cleared": are_cleared(weights, labels, window.end)}
+    columns = {name: weights[name] for name in ("user_id", "weight", "cluster_id")}
+    con.register("weights", pa.table(columns | {name: pa.array(values) for name, values in said.items()}))
     return WindowScores(model.score(con, window, latest=latest, as_of=as_of, with_quiet=with_quiet), weights)

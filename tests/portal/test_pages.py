@@ -112,7 +112,9 @@ def test_behind_a_broken_page_guard_the_database_still_says_no(
     assert not page.metric
 
 
-@pytest.mark.parametrize("path", ["dashboard", "home", "account", "viewer-activity", "explanations", "clusters", "revenue-window"])
+@pytest.mark.parametrize(
+    "path", ["dashboard", "home", "account", "viewer-activity", "explanations", "clusters", "revenue-window"]
+)
 def test_no_page_shows_anything_without_a_session(monkeypatch: pytest.MonkeyPatch, stack: Any, path: str) -> None:
     monkeypatch.setattr(navigation, "pages_for", lambda *roles, local=False: REGISTRY)
     page = go(open_portal(monkeypatch, stack, None), path)

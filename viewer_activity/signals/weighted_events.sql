@@ -36,5 +36,5 @@ select
     end as units
 from counted_events as e
 left join viewer_weights as w using (user_id)
-left join discounts as d on d.user_id = e.user_id and d.creator_id = e.creator_id
+left join discounts as d on d.user_id = e.user_id and d.creator_id = e.creator_id and not coalesce(w.cleared, false)
 left join reporters as r on r.position = e.video_day % getvariable('videos') and r.user_id = e.user_id;
