@@ -7,26 +7,34 @@ one half only where two independent families speak, or where the tier alone is t
 from __future__ import annotations
 
 from datetime import datetime
-from pathlib import Path
-from typing import Any
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 
-from bot_account_detection import families, meetings
+from bot_account_detection import families
+from bot_account_detection.audiences import CELLS, Errands, Pairs, Visitors, errands, loyalty
 from bot_account_detection.families import Bools, Floats, Ints
 from bot_account_detection.thresholds import THRESHOLDS, Thresholds
+from bot_account_detection.ways import Ways, columns, definition, ways
+from core.engine import Engine
 from core.timewindows import Window, to_us
 
-FOLDER = Path(__file__).with_name("signals")
 #: What the families read, in the order of their needs.
 RELATIONS = ("acts", "visits", "popular", "lives", "used_devices")
-VISIT_PARTS = 8
-PLACED_AT_ONCE = 1 << 24
+#: Visits are looked at in so many parts of the accounts.
+ERRAND_PARTS = 8
+_ID = {"accounts": "user_id", "creators": "creator_id"}
 #: The families that can speak for each other; the tier is none of them.
-INDEPENDENT = ("device", "together", "lockstep", "one_shot", "crowd", "concentration", "circle")
+INDEPENDENT = (
+    "device", "together", "lockstep", "one_shot", "crowd", "batch", "praise", "detached", "concentration", "circle",
+)  # fmt: skip
+#: Those that compare a creator's audience with other audiences: the strongest of them counts.
+AUDIENCE = tuple(CELLS)
 FAMILIES = ("tier", *INDEPENDENT)
+#: What circles are judged by.
+CIRCLE = (
+    "given", "returned", "praise", "all_given", "by_chance", "praise_by_chance", "partners_by_chance",
+)  # fmt: skip
 #: Each family's code on a viewer who counts less by it.
 REASONS = {
     "tier": "new_account",
@@ -35,13 +43,16 @@ REASONS = {
     "lockstep": "moves_in_lockstep",
     "one_shot": "one_shot_crowd",
     "crowd": "crowd_for_one_creator",
+    "batch": "accounts_of_one_age",
+    "praise": "crowd_that_praises",
+    "detached": "crowd_that_comes_for_this_alone",
     "concentration": "one_creator_only",
     "circle": "mutual_circle",
 }
 
 
 def weigh(
-    con: duckdb.DuckDBPyConnection,
+    con: Engine,
     window: Window,
     *,
     as_of: datetime | None = None,
@@ -57,22 +68,31 @@ def weigh(
     con.execute(f"set variable since_us = {max(0, window.start_us - t.lookback_us)}")
     con.execute(f"set variable until_us = {window.end_us}")
     con.execute(f"set variable as_of_us = {to_us(as_of) if as_of else window.end_us}")
+    way = ways(con)
     for relation in RELATIONS:
-        con.execute(_sql(relation, t))
-    people = _read(con, "accounts", t)
+        con.execute(_made(relation, way.visit_parts))
+    people = columns(con, "accounts", t)
     ids = people["user_id"].astype(np.int64)
     factors = {
         "tier": families.tier(
             people["age_days"], people["kyc_level"], people["viewer_trust_score"], people["likely_bot"].astype(bool), t
         ),
         "device": _device(con, ids, t),
-        "together": _together(con, ids, t),
-        "circle": _circle(con, ids, t),
+        "together": _together(con, way, ids, t),
     }
-    strict, loose, cluster, size = _lockstep(con, ids, t)
-    factors |= _loyalty(con, ids, factors | {"lockstep": strict}, t)
+    factors["circle"], mutual = _circle(con, ids, t)
+    strict, loose, cluster, size = _lockstep(way, ids, t)
+    standing = np.prod([*factors.values(), strict], axis=0)
+    visitors, creators = _visitors(con, ids, t)
+    factors["concentration"] = _concentration(visitors, len(creators), len(ids), t)
+    odd = errands(visitors, standing, families.batch(people["age_days"], t), len(creators), t)
+    factors |= {name: odd.by_account(name, len(ids)) for name in AUDIENCE}
     factors["lockstep"] = corroborated(strict, loose, factors, t)
     weight = combine(factors, t)
+    found = pa.concat_tables([mutual, _discounts(odd, ids, creators, factors, weight, t)])
+    con.register("found", found)
+    con.execute(definition("discounts"))
+    con.unregister("found")
     in_cluster = size >= t.cluster_least
     names = ids[cluster] if len(ids) else ids
     return pa.table(
@@ -109,30 +129,25 @@ def combine(factors: dict[str, Floats], t: Thresholds = THRESHOLDS) -> Floats:
     product = np.ones(len(factors["tier"]))
     speaking = np.zeros(len(product), np.int64)
     for name in INDEPENDENT:
-        product = product * factors[name]
+        # What a circle does for itself is taken off there, and its members' other acts are left alone.
+        if name == "circle":
+            continue
         speaking += speaks(name, factors[name], t)
+        if name not in AUDIENCE:
+            product = product * factors[name]
+    product = product * np.minimum.reduce([factors[name] for name in AUDIENCE])
     weight = factors["tier"] * product
     half = t.least_with_one_family
     least = half * np.minimum(1.0, factors["tier"] / half) ** t.young_floor_power
-    return np.clip(np.where(speaking >= 2, weight, np.maximum(weight, least)), 0.0, 1.0)
+    return np.asarray(np.clip(np.where(speaking >= 2, weight, np.maximum(weight, least)), 0.0, 1.0))
 
 
-def _sql(name: str, t: Thresholds) -> str:
-    text = _text(name)
+def _made(name: str, visit_parts: int) -> str:
+    """The statement that makes a relation; visits are made in parts, one after the other."""
     if name != "visits":
-        return text
-    parts = (text.format(part=part, parts=VISIT_PARTS) for part in range(VISIT_PARTS))
+        return definition(name)
+    parts = (definition(name).format(part=part, parts=visit_parts) for part in range(visit_parts))
     return "create or replace temp table visits as\n" + "union all\n".join(parts)
-
-
-def _text(name: str) -> str:
-    return (FOLDER / f"{name}.sql").read_text(encoding="utf-8")
-
-
-def _read(con: duckdb.DuckDBPyConnection, name: str, t: Thresholds) -> dict[str, Any]:
-    """The columns of a family's answer; unknown values are not-a-number."""
-    table = con.sql(_sql(name, t), params=t.parameters(name) or None).to_arrow_table()
-    return {column: table[column].to_numpy() for column in table.column_names}
 
 
 def _at(ids: Ints, users: Ints) -> tuple[Ints, Bools]:
@@ -141,109 +156,76 @@ def _at(ids: Ints, users: Ints) -> tuple[Ints, Bools]:
     return at.astype(np.int64), np.asarray(ids[at] == users) if len(ids) else np.zeros(len(users), bool)
 
 
-def _device(con: duckdb.DuckDBPyConnection, ids: Ints, t: Thresholds) -> Floats:
-    d = _read(con, "device", t)
+def _device(con: Engine, ids: Ints, t: Thresholds) -> Floats:
+    d = columns(con, "device", t)
     at, known = _at(ids, d["user_id"])
     return families.device(at[known], d["accounts"][known], d["acts"][known], len(ids), t)
 
 
-def _together(con: duckdb.DuckDBPyConnection, ids: Ints, t: Thresholds) -> Floats:
-    # Sorting finds the few spots with several acts ten times as fast as a grouping of them all.
-    spot = np.sort(_read(con, "spots", t)["spot"])
-    more = int(t.together_accounts) - 1
-    busy = np.unique(spot[more:][spot[more:] == spot[: len(spot) - more]])
-    con.register("busy_spots", pa.table({"spot": busy}))
-    d = _read(con, "together", t)
-    con.unregister("busy_spots")
+def _together(con: Engine, way: Ways, ids: Ints, t: Thresholds) -> Floats:
+    way.find_busy_spots(t)
+    d = columns(con, "together", t)
     at, known = _at(ids, d["user_id"])
     return families.together(at[known], d["together"][known], d["share"][known], d["accounts"][known], len(ids), t)
 
 
-def _circle(con: duckdb.DuckDBPyConnection, ids: Ints, t: Thresholds) -> Floats:
-    d = _read(con, "circle", t)
-    at, known = _at(ids, d["one"])
-    given, returned, all_given, by_chance = (d[name][known] for name in ("given", "returned", "all_given", "by_chance"))
-    return families.circle(at[known], given, returned, all_given, by_chance, len(ids), t)
+def _circle(con: Engine, ids: Ints, t: Thresholds) -> tuple[Floats, pa.Table]:
+    d = columns(con, "circle", t)
+    (one, first_known), (two, second_known) = _at(ids, d["one"]), _at(ids, d["two"])
+    known = first_known & second_known
+    figures = {name: d[name][known] for name in CIRCLE}
+    factor, pair = families.circle(one[known], two[known], **figures, count=len(ids), t=t)
+    return factor, _in_thousandths(d["one"][known], d["two"][known], pair)
 
 
-def _lockstep(con: duckdb.DuckDBPyConnection, ids: Ints, t: Thresholds) -> tuple[Floats, Floats, Ints, Ints]:
-    d = lockstep_pairs(con, t)
+def _in_thousandths(user: Ints, creator: Ints, rate: Floats) -> pa.Table:
+    thousandths = np.clip(np.rint(1000.0 * rate), 1, 1000).astype(np.int64)
+    less = thousandths < 1000
+    return pa.table({"user_id": user[less], "creator_id": creator[less], "thousandths": thousandths[less]})
+
+
+def _lockstep(way: Ways, ids: Ints, t: Thresholds) -> tuple[Floats, Floats, Ints, Ints]:
+    d = way.lockstep_pairs(t)
     (one, first_known), (two, second_known) = _at(ids, d["one"]), _at(ids, d["two"])
     known = first_known & second_known
     together, close, alike, by_chance = (
         d[name][known] for name in ("together", "close_together", "alike", "by_chance")
     )
-    return families.lockstep(one[known], two[known], together, close, alike, by_chance, len(ids), t)
+    return families.lockstep(one[known], two[known], together, close, alike, by_chance, len(ids), t, groups=way.groups)
 
 
-def lockstep_pairs(con: duckdb.DuckDBPyConnection, t: Thresholds) -> dict[str, Any]:
-    """The columns of `signals/lockstep.sql`, found by sorting."""
-    d = _read(con, "people", t)
-    user, rarity, videos = (d[name] for name in ("user_id", "rarity", "videos"))
-    con.register("persons", pa.table({"user_id": user, "person": np.arange(len(user))}))
-    visits = meetings.Visits.ordered(**_placed_visits(con, int(videos.sum()), t), people=len(user))
-    con.unregister("persons")
-    met = visits.met(len(user))
-    p = meetings.pairs(
-        visits,
-        people=len(user),
-        neighbours=t.lockstep_neighbours,
-        gap_us=t.lockstep_gap_us,
-        close_us=t.lockstep_close_us,
-        least=t.lockstep_videos,
-    )
-    chance = np.maximum(videos[p.one] * met[p.one], videos[p.two] * met[p.two]) / max(1, len(visits.spot))
-    one, two = np.minimum(user[p.one], user[p.two]), np.maximum(user[p.one], user[p.two])
-    order = np.lexsort((two, one))
-    found = {
-        "one": one,
-        "two": two,
-        "together": p.together,
-        "close_together": p.close_together,
-        "alike": p.rarity / (rarity[p.one] + rarity[p.two] - p.rarity),
-        "by_chance": chance,
-    }
-    return {name: column[order] for name, column in found.items()}
+def _visitors(con: Engine, ids: Ints, t: Thresholds) -> tuple[list[Visitors], Ints]:
+    """How every account came to every creator, a part of the accounts after the other, and the ids of the creators by
+    number.
+    """
+    creators = con.sql("select distinct creator_id from videos order by creator_id").to_arrow_table()["creator_id"]
+    for name, column in (("accounts", pa.array(ids)), ("creators", creators)):
+        number = np.arange(len(column), dtype=np.int32)
+        con.register(f"numbered_{name}", pa.table([column, pa.array(number)], [_ID[name], "number"]))
+    parts = []
+    for part in range(ERRAND_PARTS):
+        sql = definition("errands").format(part=part, parts=ERRAND_PARTS)
+        table = con.sql(sql, params=t.parameters("errands")).to_arrow_table()
+        parts.append(Visitors.of(Pairs.of(*(table[name].to_numpy() for name in table.column_names)), t))
+    for name in _ID:
+        con.unregister(f"numbered_{name}")
+    return parts, creators.to_numpy()
 
 
-def _placed_visits(con: duckdb.DuckDBPyConnection, count: int, t: Thresholds) -> dict[str, Any]:
-    """The columns of `signals/placed_visits.sql`, which has `count` rows."""
-    kinds = {"spot": np.int64, "person": np.int32, "first_us": np.int64, "rarity": np.int32}
-    columns = {name: np.empty(count, kind) for name, kind in kinds.items()}
-    parts, filled = max(1, -(-count // PLACED_AT_ONCE)), 0
-    for part in range(parts):
-        text = _text("placed_visits").format(part=part, parts=parts)
-        found = con.sql(text, params=t.parameters("placed_visits")).to_arrow_table()
-        for name, column in columns.items():
-            column[filled : filled + len(found)] = found[name].to_numpy()
-        filled += len(found)
-    return columns
+def _concentration(visitors: list[Visitors], creators: int, count: int, t: Thresholds) -> Floats:
+    factor = np.ones(count)
+    for mine, popularity in loyalty(visitors, creators):
+        factor[mine.account] = families.concentration(mine.visits, mine.all_visits, popularity, t)
+    return factor
 
 
-def _loyalty(con: duckdb.DuckDBPyConnection, ids: Ints, others: dict[str, Floats], t: Thresholds) -> dict[str, Floats]:
-    """The three families that look at where an account goes most; `others` says who is counted first."""
-    d = _read(con, "loyalty", t)
-    at, known = _at(ids, d["user_id"])
-    standing = np.prod(list(others.values()), axis=0)
-    con.register("standing", pa.table({"user_id": ids, "nano": np.rint(standing * 1e9).astype(np.int64)}))
-    creators = _read(con, "audience", t)
-    con.unregister("standing")
-    visits, everything = d["visits"].astype(np.float64), d["all_visits"].astype(np.float64)
-    one_shot = everything <= t.one_shot_visits
-    devoted = (visits >= t.crowd_visits) & (visits >= t.crowd_share * everything)
-    concentration = families.concentration(visits, everything, d["popularity"], t)
-    prior = standing[at]
-    # Whoever reports a creator is no part of that creator's crowd.
-    hostile = d["reported"] > 0
-    found = {"concentration": concentration}
-    for name, member in (("one_shot", one_shot), ("crowd", devoted)):
-        found[name] = families.crowd(
-            member & ~hostile, d["creator_id"], prior, creators["creator_id"], creators["audience"], t
-        )
-    full = {name: np.ones(len(ids)) for name in found}
-    for name, factor in found.items():
-        full[name][at[known]] = factor[known]
-    return full
+def _discounts(
+    odd: Errands, ids: Ints, creators: Ints, factors: dict[str, Floats], weight: Floats, t: Thresholds
+) -> pa.Table:
+    """What the accounts of odd audiences count there, beside their weight."""
+    here = {name: values[odd.account] for name, values in factors.items()} | odd.factors
+    rate = combine(here, t) / np.maximum(weight[odd.account], 1e-12)
+    return _in_thousandths(ids[odd.account], creators[odd.creator], rate)
 
 
 def _reasons(factors: dict[str, Floats]) -> pa.ListArray:
