@@ -1,5 +1,5 @@
 -- What every video got from the accounts of each reason, each account under one reason.
--- In:  weighted_events, viewer_codes(user_id, code, discounted; who is not there counts), the macro kind(), the
+-- In:  weighted_events, counted_events, viewer_codes(user_id, code, discounted; who is not there counts), the macro kind(), the
 --      variables videos and fired_thousandths.
 -- Out: one row a video and reason, in their order: events by type, accounts, devices, the viewers that they count as
 --      and the units that are left of theirs, both in billionths. An unknown device is no device.
@@ -13,7 +13,6 @@ acts as (
         w.video_day % getvariable('videos') as position,
         w.user_id,
         w.kind,
-        w.device_id,
         w.weight_nano,
         w.units,
         case
@@ -28,20 +27,22 @@ acts as (
     left join reporters as r on r.position = w.video_day % getvariable('videos') and r.user_id = w.user_id
     where w.kind not in (kind('report'), kind('pause'))
 ),
+visitors as (
+    select position, code, user_id, max(weight_nano) as weight_nano
+    from acts
+    group by position, code, user_id
+),
 people as (
     select position, code, count(*) as accounts, sum(weight_nano) as viewer_nano
-    from (
-        select position, code, user_id, max(weight_nano) as weight_nano
-        from acts
-        group by position, code, user_id
-    )
+    from visitors
     group by position, code
 ),
 devices as (
-    select position, code, count(distinct device_id) as devices
-    from acts
-    where code <> 'counted'
-    group by position, code
+    select v.position, v.code, count(distinct hash(e.device_id)) as devices
+    from counted_events as e
+    join visitors as v on v.position = e.video_day % getvariable('videos') and v.user_id = e.user_id
+    where v.code <> 'counted' and e.device_id is not null and e.event_type not in ('report', 'pause')
+    group by v.position, v.code
 ),
 figures as (
     select
