@@ -1,5 +1,4 @@
-"""The three tables that every reader of files agrees on: users, videos, events; and the checks that let them
-in.
+"""The tables that every reader of files agrees on: users, videos, events, labels; and the checks that let them in.
 
 `read_table` turns a Parquet, CSV or JSON lines file into exactly the columns of a `TableSpec`, or raises one
 `BadInput` that names the file, the column and the first bad row. `scan_table` gives DuckDB the same rows
@@ -15,18 +14,19 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from core.ahead import ahead
+from core.engine import Engine
 from core.errors import BadInput
 from core.table_files import is_parquet, literal_path, parquet_schema, read_raw, read_slices
 from core.table_values import BadValue, Kind, arrow_type, converted, is_exact
 from core.timewindows import EARLIEST, LATEST
 
 EVENT_TYPES = ("view", "like", "comment", "share", "follow", "report", "pause")
+VERDICTS = ("confirmed", "cleared")
 #: Rows that are checked at once: few enough to stay in the cache.
 SLICE_ROWS = 1 << 17
 
@@ -103,6 +103,18 @@ VIDEOS = TableSpec(
         _time("eis_updated_at"),
     ),
 )
+LABELS = TableSpec(
+    "labels",
+    "user_id",
+    (
+        _id("user_id"),
+        Column("verdict", Kind.TEXT, choices=VERDICTS),
+        Column("reason_code", Kind.TEXT),
+        _time("expires_at"),
+        Column("reports_upheld", Kind.INTEGER, low=0),
+        Column("reports_dismissed", Kind.INTEGER, low=0),
+    ),
+)
 EVENTS = TableSpec(
     "events",
     "event_id",
@@ -133,7 +145,7 @@ def read_table(path: Path | str, spec: TableSpec) -> pa.Table:
     return table
 
 
-def scan_table(con: duckdb.DuckDBPyConnection, path: Path | str, spec: TableSpec, view: str) -> Iterator[pa.Table]:
+def scan_table(con: Engine, path: Path | str, spec: TableSpec, view: str) -> Iterator[pa.Table]:
     """Makes `view` in `con` the checked rows of a file, and yields the columns that `check_references` needs, in
     slices in the file's order; nothing is certain before the last slice.
 
