@@ -96,37 +96,96 @@ def lockstep(
     return factors[0], factors[1], cluster, size
 
 
-def crowd(
-    member: Bools, creator: Ints, prior: Floats, creators: Ints, audience: Floats, t: Thresholds = THRESHOLDS
-) -> Floats:
-    """Many accounts that came for one creator alone and hardly anything else, far more than comparable creators
-    have, count as the number that is usual. Every creator has such fans, and a few more are no question. Those who
-    are counted first are the ones with the least against them, so strangers who are sent to a rival do not take
-    the place of the rival's fans.
+def usual(members: Floats, standing: Floats, audience: Floats, t: Thresholds = THRESHOLDS) -> tuple[float, float]:
+    """How many accounts of one kind an audience usually has for each other member of it, and how many are still in
+    the range of what audiences differ by.
+
+    `members` are those of the kind by creator, `standing` what the other families leave of them, `audience` what they
+    leave of everybody. What is usual is asked of the creators whose audience is least odd, so that those who cheat
+    do not set it.
     """
-    factor = np.ones(len(member))
-    if not member.any():
-        return factor
-    at = np.searchsorted(creators, creator)
-    members = np.bincount(at[member], minlength=len(creators)).astype(np.float64)
-    standing = np.bincount(at[member], prior[member], len(creators))
     others = np.maximum(audience - standing, 1.0)
-    # What is usual is asked of the creators whose audience is least odd, so that those who cheat do not set it.
-    order = np.lexsort((creators, members / others))
+    ratio = members / others
+    order = np.argsort(ratio, kind="stable")
     order = order[audience[order] >= t.crowd_audience]
-    ordinary = order[: max(1, int(np.ceil(len(order) * (1.0 - t.crowd_trim))))] if len(order) else order
-    usual = float(members[ordinary].sum() / max(1.0, float(others[ordinary].sum())))
-    allowed = t.crowd_slack + t.crowd_times_usual * usual * others
-    # Accounts of one creator with the same standing share what is left for them alike.
-    who = np.flatnonzero(member)
-    who = who[np.lexsort((-prior[who], at[who]))]
-    level = (np.diff(at[who], prepend=-1) != 0) | (np.diff(prior[who], prepend=np.inf) != 0)
+    if not len(order):
+        return 0.0, t.crowd_part
+    ordinary = order[: max(1, int(np.ceil(len(order) * (1.0 - t.crowd_trim))))]
+    mean = float(members[ordinary].sum() / max(1.0, float(others[ordinary].sum())))
+    return mean, max(t.crowd_part, t.crowd_times_usual * mean, t.crowd_times_most * float(ratio[ordinary[-1]]))
+
+
+def one_shot(all_visits: Floats, t: Thresholds = THRESHOLDS) -> Ints:
+    """Accounts that came once or twice in all and never did anything else. Every creator has some of them; where there
+    are far more than comparable creators have, they count together as the number that is usual.
+    """
+    return np.asarray(all_visits <= t.one_shot_visits, np.int64)
+
+
+def crowd(visits: Ints, all_visits: Floats, t: Thresholds = THRESHOLDS) -> Ints:
+    """Accounts that came for one creator again and again and for little else. Every creator has such fans; where there
+    are far more than comparable creators have, they count together as the number that is usual.
+
+    0, or how devoted: 1 to 3.
+    """
+    level = np.zeros(len(visits), np.int64)
+    for share in (t.crowd_low, t.crowd_share, t.crowd_high):
+        level += visits >= share * all_visits
+    level[(one_shot(all_visits, t) == 1) | (visits < t.crowd_visits)] = 0
+    return level
+
+
+def praise(praised: Ints, videos: Ints, t: Thresholds = THRESHOLDS) -> Ints:
+    """Accounts that like, share or comment on nearly everything of one creator that they see. Fans do; where far more
+    of an audience does so than of comparable audiences, they count together as the number that is usual.
+    """
+    return np.asarray((praised > 0) & (praised >= t.praise_share * videos), np.int64)
+
+
+def detached(alone: Ints, videos: Ints, elsewhere: Floats, t: Thresholds = THRESHOLDS) -> Ints:
+    """Accounts that see other creators too, but never on the way to this one: they come, see it and are gone. A link
+    that is passed on does that; where far more of an audience comes so than of comparable audiences, they count
+    together as the number that is usual.
+    """
+    return np.asarray((alone == videos) & (elsewhere >= t.detached_others), np.int64)
+
+
+def batch(age_days: Floats, t: Thresholds = THRESHOLDS) -> Ints:
+    """Accounts that were made at about the same time. Every audience has people of all ages; where far more are of one
+    age than in comparable audiences, they count together as the number that is usual.
+
+    The number of each account's cell of equally many accounts by age, -1 where that is unknown.
+    """
+    known = ~np.isnan(age_days)
+    if not known.any():
+        return np.full(len(age_days), -1)
+    edges = np.unique(np.quantile(age_days[known], np.linspace(0.0, 1.0, t.batches + 1)[1:-1]))
+    return np.where(known, np.searchsorted(edges, age_days, side="right"), -1)
+
+
+def as_usual(group: Ints, prior: Floats, allowed: Floats, common: float, t: Thresholds = THRESHOLDS) -> Floats:
+    """The factors of accounts of which one audience has too many, so that they count as the number that is usual.
+    Those who are counted first are the ones with the least against them, so strangers who are sent to a rival do not
+    take the place of the rival's fans. What is common on the platform is no evidence at all.
+
+    `group` and `prior` have one entry a member, `allowed` one entry a group; `common` is the part of an audience that
+    usually is of the kind.
+    """
+    factor = np.ones(len(group))
+    who = np.lexsort((-prior, group))
+    # Accounts of one group with the same standing share what is left for them alike.
+    level = (np.diff(group[who], prepend=-1) != 0) | (np.diff(prior[who], prepend=np.inf) != 0)
     start = np.flatnonzero(level)
     size = np.diff(start, append=len(who))
-    above = start - np.searchsorted(at[who], at[who][start])
-    room = np.clip((allowed[at[who][start]] - above) / size, t.crowd_least, 1.0)
+    above = start - np.searchsorted(group[who], group[who][start])
+    room = np.clip((allowed[group[who][start]] - above) / np.maximum(size, 1), t.crowd_least, 1.0)
     factor[who] = np.repeat(room, size)
-    return factor
+    return np.maximum(factor, said_by_chance(common, t))
+
+
+def said_by_chance(common: float, t: Thresholds = THRESHOLDS) -> float:
+    """The least factor for a kind that is that part of an ordinary audience: 1 for what is common."""
+    return min(1.0, (common / t.crowd_common) ** 2)
 
 
 def concentration(visits: Floats, all_visits: Floats, popularity: Floats, t: Thresholds = THRESHOLDS) -> Floats:
@@ -141,14 +200,40 @@ def concentration(visits: Floats, all_visits: Floats, popularity: Floats, t: Thr
 
 
 def circle(
-    one: Ints, given: Ints, returned: Ints, all_given: Ints, by_chance: Floats, count: int, t: Thresholds = THRESHOLDS
-) -> Floats:
-    """Creators who visit one another far more often than their audience and their habits explain count in part,
-    by how much of their time goes into the circle. They are real people, and never count for nothing.
+    one: Ints,
+    two: Ints,
+    given: Ints,
+    returned: Ints,
+    praise: Ints,
+    all_given: Ints,
+    by_chance: Floats,
+    praise_by_chance: Floats,
+    partners_by_chance: Floats,
+    count: int,
+    t: Thresholds = THRESHOLDS,
+) -> tuple[Floats, Floats]:
+    """Creators who visit and praise one another far more often than their audience and their habits explain: what
+    they do for one another counts as often as habit explains. They are real people, and whatever else they do counts
+    in full.
+
+    Returns how much of each account's visits lies outside of its circle (down to a cap), and the factor of each
+    pair's acts.
     """
     least = np.minimum(given, returned).astype(np.float64)
-    mutual = (least >= t.circle_visits) & (surprise(least, t.circle_taste * by_chance) >= t.circle_evidence)
-    inside = np.bincount(one[mutual], given[mutual], count)
+    expected, praise_expected = t.circle_taste * by_chance, t.circle_taste * praise_by_chance
+    visiting = (least >= t.circle_visits) & (surprise(least, expected) >= t.circle_evidence)
+    praised = praise.astype(np.float64)
+    praising = (praised >= t.circle_visits) & (surprise(praised, praise_expected) >= t.circle_evidence)
+    # Who is praised back by many has a circle, even where each pair alone did little.
+    partners = np.bincount(one[praise > 0], minlength=count).astype(np.float64)
+    back = np.zeros(count)
+    back[one] = partners_by_chance
+    many = (partners >= t.circle_partners) & (surprise(partners, t.circle_taste * back) >= t.circle_evidence)
+    praising |= many[one] & many[two] & (praise > 0)
+    inside = np.bincount(one[visiting | praising], given[visiting | praising], count)
     total = np.ones(count)
     total[one] = np.maximum(all_given, 1)
-    return 1.0 - (1.0 - t.circle_cap) * np.minimum(1.0, inside / total)
+    visits_left = np.where(visiting, expected / np.maximum(given, 1), 1.0)
+    praise_left = np.where(praising, praise_expected / np.maximum(praised, 1.0), 1.0)
+    pair = np.clip(np.minimum(visits_left, praise_left), t.circle_least, 1.0)
+    return 1.0 - (1.0 - t.circle_cap) * np.minimum(1.0, inside / total), pair

@@ -14,6 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 Ints = npt.NDArray[np.int64]
+#: Half as much memory for what a long log has most of; numbers of accounts and rarities are far smaller.
+SmallInts = npt.NDArray[np.int32]
 #: Meetings that are held at a time: 8 bytes each, and as much again to sort them.
 MEETINGS_AT_ONCE = 1 << 26
 
@@ -23,12 +25,12 @@ class Visits:
     """One entry a visit, ordered by spot and then by person; both count from 0."""
 
     spot: Ints
-    person: Ints
+    person: SmallInts
     first_us: Ints
-    rarity: Ints
+    rarity: SmallInts
 
     @classmethod
-    def ordered(cls, spot: Ints, person: Ints, first_us: Ints, rarity: Ints, *, people: int) -> Visits:
+    def ordered(cls, spot: Ints, person: SmallInts, first_us: Ints, rarity: SmallInts, *, people: int) -> Visits:
         """From visits in any order; a person is at a spot once."""
         most = int(spot.max(initial=0))
         if most < np.iinfo(np.int64).max // max(people, 1) - 1:
@@ -82,7 +84,7 @@ def _pairs_of(
     visits: Visits, low: int, high: int, people: int, neighbours: int, gap_us: int, close_us: int, least: int
 ) -> tuple[Ints, Ints, Ints, Ints, Ints]:
     met = [(rows, step) for rows, step in _meetings(visits, low, high, neighbours, gap_us)]
-    keys = [visits.person[rows] * people + visits.person[rows + step] for rows, step in met]
+    keys = [visits.person[rows].astype(np.int64) * people + visits.person[rows + step] for rows, step in met]
     everything = np.sort(np.concatenate(keys))
     often = everything[least - 1 :] == everything[: len(everything) - least + 1]
     kept = np.unique(everything[: len(often)][often])

@@ -68,14 +68,37 @@ class Thresholds:
     # One-shot accounts and crowds that came for one creator.
     one_shot_visits: int = 2
     crowd_visits: int = 2
+    crowd_low: float = 0.08
     crowd_share: float = 0.25
-    crowd_slack: float = 10.0
+    crowd_high: float = 0.6
+    #: So many of a kind are no question in any audience.
+    slack_one_shot: float = 4.0
+    slack_crowd: float = 4.0
+    slack_batch: float = 3.0
+    slack_praise: float = 4.0
+    slack_detached: float = 4.0
+    crowd_rounds: int = 5
     crowd_times_usual: float = 4.0
+    #: ... or so many times what the oddest of the ordinary creators has.
+    crowd_times_most: float = 2.0
+    #: ... or so many for each other viewer: no audience is odd for a sixteenth of it.
+    crowd_part: float = 0.06
+    #: A creator whom so large a part of all people visit is nobody's odd choice.
+    crowd_reach: float = 0.5
     #: The share of creators, by how odd their audience is, that is not asked what is usual.
     #: A smaller audience tells nothing about what is usual.
     crowd_audience: int = 20
     crowd_trim: float = 0.2
-    crowd_least: float = 0.05
+    crowd_least: float = 0.01
+    #: What so large a part of an audience usually is says nothing about anybody.
+    crowd_common: float = 0.3
+    #: Cells of equally many accounts by age, for batches of accounts that were made together.
+    batches: int = 16
+    #: A video is praised by a like, a comment, a share or a follow.
+    praise_share: float = 0.5
+    sitting_us: int = HOUR_US
+    #: Visits elsewhere without which nobody could have come on the way.
+    detached_others: int = 3
 
     # Concentration of one viewer on one creator.
     concentration_taste: float = 30.0
@@ -87,11 +110,15 @@ class Thresholds:
     circle_taste: float = 5.0
     circle_evidence: float = 6.0
     circle_cap: float = 0.5
+    circle_least: float = 0.05
+    #: So many creators that visit back, far beyond chance, are a circle whatever each pair did.
+    circle_partners: int = 3
 
     def parameters(self, family: str) -> dict[str, float]:
         """The named parameters of a family's SQL."""
         wanted = {
             "lockstep": ("lockstep_block_us", "lockstep_gap_us", "lockstep_close_us", "lockstep_videos"),
+            "errands": ("sitting_us",),
             "people": ("lockstep_videos",),
             "placed_visits": ("lockstep_block_us",),
             "spots": ("together_block_us",),

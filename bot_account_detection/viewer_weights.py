@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from bot_account_detection import families, meetings
+from bot_account_detection.audiences import CELLS, Errands, Pairs, Visitors, errands, loyalty
 from bot_account_detection.families import Bools, Floats, Ints
 from bot_account_detection.thresholds import THRESHOLDS, Thresholds
 from core.timewindows import Window, to_us
@@ -23,9 +24,19 @@ FOLDER = Path(__file__).with_name("signals")
 #: What the families read, in the order of their needs.
 RELATIONS = ("acts", "visits", "popular", "lives", "used_devices")
 VISIT_PARTS = 8
+_ID = {"accounts": "user_id", "creators": "creator_id"}
+PLACED_AT_ONCE = 1 << 24
 #: The families that can speak for each other; the tier is none of them.
-INDEPENDENT = ("device", "together", "lockstep", "one_shot", "crowd", "concentration", "circle")
+INDEPENDENT = (
+    "device", "together", "lockstep", "one_shot", "crowd", "batch", "praise", "detached", "concentration", "circle",
+)  # fmt: skip
+#: Those that compare a creator's audience with other audiences: the strongest of them counts.
+AUDIENCE = tuple(CELLS)
 FAMILIES = ("tier", *INDEPENDENT)
+#: What circles are judged by.
+CIRCLE = (
+    "given", "returned", "praise", "all_given", "by_chance", "praise_by_chance", "partners_by_chance",
+)  # fmt: skip
 #: Each family's code on a viewer who counts less by it.
 REASONS = {
     "tier": "new_account",
@@ -34,6 +45,9 @@ REASONS = {
     "lockstep": "moves_in_lockstep",
     "one_shot": "one_shot_crowd",
     "crowd": "crowd_for_one_creator",
+    "batch": "accounts_of_one_age",
+    "praise": "crowd_that_praises",
+    "detached": "crowd_that_comes_for_this_alone",
     "concentration": "one_creator_only",
     "circle": "mutual_circle",
 }
@@ -66,12 +80,20 @@ def weigh(
         ),
         "device": _device(con, ids, t),
         "together": _together(con, ids, t),
-        "circle": _circle(con, ids, t),
     }
+    factors["circle"], mutual = _circle(con, ids, t)
     strict, loose, cluster, size = _lockstep(con, ids, t)
-    factors |= _loyalty(con, ids, factors | {"lockstep": strict}, t)
+    standing = np.prod([*factors.values(), strict], axis=0)
+    visitors, creators = _visitors(con, ids, t)
+    factors["concentration"] = _concentration(visitors, len(creators), len(ids), t)
+    odd = errands(visitors, standing, families.batch(people["age_days"], t), len(creators), t)
+    factors |= {name: odd.by_account(name, len(ids)) for name in AUDIENCE}
     factors["lockstep"] = corroborated(strict, loose, factors, t)
     weight = combine(factors, t)
+    found = pa.concat_tables([mutual, _discounts(odd, ids, creators, factors, weight, t)])
+    con.register("found", found)
+    con.execute(_sql("discounts", t))
+    con.unregister("found")
     in_cluster = size >= t.cluster_least
     names = ids[cluster] if len(ids) else ids
     return pa.table(
@@ -108,16 +130,25 @@ def combine(factors: dict[str, Floats], t: Thresholds = THRESHOLDS) -> Floats:
     product = np.ones(len(factors["tier"]))
     speaking = np.zeros(len(product), np.int64)
     for name in INDEPENDENT:
-        product = product * factors[name]
+        # What a circle does for itself is taken off there, and its members' other acts are left alone.
+        if name == "circle":
+            continue
         speaking += speaks(name, factors[name], t)
+        if name not in AUDIENCE:
+            product = product * factors[name]
+    product = product * np.minimum.reduce([factors[name] for name in AUDIENCE])
     weight = factors["tier"] * product
     half = t.least_with_one_family
     least = half * np.minimum(1.0, factors["tier"] / half) ** t.young_floor_power
-    return np.clip(np.where(speaking >= 2, weight, np.maximum(weight, least)), 0.0, 1.0)
+    return np.asarray(np.clip(np.where(speaking >= 2, weight, np.maximum(weight, least)), 0.0, 1.0))
+
+
+def _text(name: str) -> str:
+    return (FOLDER / f"{name}.sql").read_text(encoding="utf-8")
 
 
 def _sql(name: str, t: Thresholds) -> str:
-    text = (FOLDER / f"{name}.sql").read_text(encoding="utf-8")
+    text = _text(name)
     if name != "visits":
         return text
     parts = (text.format(part=part, parts=VISIT_PARTS) for part in range(VISIT_PARTS))
@@ -154,11 +185,19 @@ def _together(con: duckdb.DuckDBPyConnection, ids: Ints, t: Thresholds) -> Float
     return families.together(at[known], d["together"][known], d["share"][known], d["accounts"][known], len(ids), t)
 
 
-def _circle(con: duckdb.DuckDBPyConnection, ids: Ints, t: Thresholds) -> Floats:
+def _circle(con: duckdb.DuckDBPyConnection, ids: Ints, t: Thresholds) -> tuple[Floats, pa.Table]:
     d = _read(con, "circle", t)
-    at, known = _at(ids, d["one"])
-    given, returned, all_given, by_chance = (d[name][known] for name in ("given", "returned", "all_given", "by_chance"))
-    return families.circle(at[known], given, returned, all_given, by_chance, len(ids), t)
+    (one, first_known), (two, second_known) = _at(ids, d["one"]), _at(ids, d["two"])
+    known = first_known & second_known
+    figures = {name: d[name][known] for name in CIRCLE}
+    factor, pair = families.circle(one[known], two[known], **figures, count=len(ids), t=t)
+    return factor, _in_thousandths(d["one"][known], d["two"][known], pair)
+
+
+def _in_thousandths(user: Ints, creator: Ints, rate: Floats) -> pa.Table:
+    thousandths = np.clip(np.rint(1000.0 * rate), 1, 1000).astype(np.int64)
+    less = thousandths < 1000
+    return pa.table({"user_id": user[less], "creator_id": creator[less], "thousandths": thousandths[less]})
 
 
 def _lockstep(con: duckdb.DuckDBPyConnection, ids: Ints, t: Thresholds) -> tuple[Floats, Floats, Ints, Ints]:
@@ -176,10 +215,8 @@ def lockstep_pairs(con: duckdb.DuckDBPyConnection, t: Thresholds) -> dict[str, A
     d = _read(con, "people", t)
     user, rarity, videos = (d[name] for name in ("user_id", "rarity", "videos"))
     con.register("persons", pa.table({"user_id": user, "person": np.arange(len(user))}))
-    placed = _read(con, "placed_visits", t)
+    visits = meetings.Visits.ordered(**_placed_visits(con, int(videos.sum()), t), people=len(user))
     con.unregister("persons")
-    columns = (placed[name] for name in ("spot", "person", "first_us", "rarity"))
-    visits = meetings.Visits.ordered(*columns, people=len(user))
     met = visits.met(len(user))
     p = meetings.pairs(
         visits,
@@ -203,30 +240,52 @@ def lockstep_pairs(con: duckdb.DuckDBPyConnection, t: Thresholds) -> dict[str, A
     return {name: column[order] for name, column in found.items()}
 
 
-def _loyalty(con: duckdb.DuckDBPyConnection, ids: Ints, others: dict[str, Floats], t: Thresholds) -> dict[str, Floats]:
-    """The three families that look at where an account goes most; `others` says who is counted first."""
-    d = _read(con, "loyalty", t)
-    at, known = _at(ids, d["user_id"])
-    standing = np.prod(list(others.values()), axis=0)
-    con.register("standing", pa.table({"user_id": ids, "nano": np.rint(standing * 1e9).astype(np.int64)}))
-    creators = _read(con, "audience", t)
-    con.unregister("standing")
-    visits, everything = d["visits"].astype(np.float64), d["all_visits"].astype(np.float64)
-    one_shot = everything <= t.one_shot_visits
-    devoted = (visits >= t.crowd_visits) & (visits >= t.crowd_share * everything)
-    concentration = families.concentration(visits, everything, d["popularity"], t)
-    prior = standing[at]
-    # Whoever reports a creator is no part of that creator's crowd.
-    hostile = d["reported"] > 0
-    found = {"concentration": concentration}
-    for name, member in (("one_shot", one_shot), ("crowd", devoted)):
-        found[name] = families.crowd(
-            member & ~hostile, d["creator_id"], prior, creators["creator_id"], creators["audience"], t
-        )
-    full = {name: np.ones(len(ids)) for name in found}
-    for name, factor in found.items():
-        full[name][at[known]] = factor[known]
-    return full
+def _placed_visits(con: duckdb.DuckDBPyConnection, count: int, t: Thresholds) -> dict[str, Any]:
+    """The columns of `signals/placed_visits.sql`, which has `count` rows."""
+    kinds = {"spot": np.int64, "person": np.int32, "first_us": np.int64, "rarity": np.int32}
+    columns = {name: np.empty(count, kind) for name, kind in kinds.items()}
+    parts, filled = max(1, -(-count // PLACED_AT_ONCE)), 0
+    for part in range(parts):
+        text = _text("placed_visits").format(part=part, parts=parts)
+        found = con.sql(text, params=t.parameters("placed_visits")).to_arrow_table()
+        for name, column in columns.items():
+            column[filled : filled + len(found)] = found[name].to_numpy()
+        filled += len(found)
+    return columns
+
+
+def _visitors(con: duckdb.DuckDBPyConnection, ids: Ints, t: Thresholds) -> tuple[list[Visitors], Ints]:
+    """How every account came to every creator, a part of the accounts after the other, and the ids of the creators by
+    number.
+    """
+    creators = con.sql("select distinct creator_id from videos order by creator_id").to_arrow_table()["creator_id"]
+    for name, column in (("accounts", pa.array(ids)), ("creators", creators)):
+        number = np.arange(len(column), dtype=np.int32)
+        con.register(f"numbered_{name}", pa.table([column, pa.array(number)], [_ID[name], "number"]))
+    parts = []
+    for part in range(VISIT_PARTS):
+        sql = _text("errands").format(part=part, parts=VISIT_PARTS)
+        table = con.sql(sql, params=t.parameters("errands")).to_arrow_table()
+        parts.append(Visitors.of(Pairs.of(*(table[name].to_numpy() for name in table.column_names)), t))
+    for name in _ID:
+        con.unregister(f"numbered_{name}")
+    return parts, creators.to_numpy()
+
+
+def _concentration(visitors: list[Visitors], creators: int, count: int, t: Thresholds) -> Floats:
+    factor = np.ones(count)
+    for mine, popularity in loyalty(visitors, creators):
+        factor[mine.account] = families.concentration(mine.visits, mine.all_visits, popularity, t)
+    return factor
+
+
+def _discounts(
+    odd: Errands, ids: Ints, creators: Ints, factors: dict[str, Floats], weight: Floats, t: Thresholds
+) -> pa.Table:
+    """What the accounts of odd audiences count there, beside their weight."""
+    here = {name: values[odd.account] for name, values in factors.items()} | odd.factors
+    rate = combine(here, t) / np.maximum(weight[odd.account], 1e-12)
+    return _in_thousandths(ids[odd.account], creators[odd.creator], rate)
 
 
 def _reasons(factors: dict[str, Floats]) -> pa.ListArray:

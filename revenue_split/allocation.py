@@ -48,6 +48,8 @@ class SplitResult:
 
     videos: pa.Table
     creators: pa.Table
+    #: The factor on each creator's share for the last days' mean EIS, in the order of `creators`.
+    streak_ppb: list[int]
     pool_cents: int
     allocated_cents: int
     residual_cents: int
@@ -76,7 +78,8 @@ def split_window(
     units = video_units(scores, videos, people, window, policy)
     ids, group = np.unique(units.creator_ids, return_inverse=True)
     at = people.index(ids)
-    weights = _creator_weights(scores, videos, units, ids, group, window, policy)
+    streaks = _streaks(scores, videos, ids, window, policy)
+    weights = _creator_weights(units, ids, group, streaks)
     levels = [None if level < 0 else level for level in people.kyc_level[at].tolist()]
     keys = [tie_key(str(window.start_us), creator) for creator in ids.tolist()]
     wished = divide(pool_cents=pool_cents, weights=weights, tie_keys=keys)
@@ -88,6 +91,7 @@ def split_window(
     result = SplitResult(
         videos=_video_table(units, group, factor, shares, policy),
         creators=_pay(ids, wished.cents, done.cents, carried_cents or {}, policy),
+        streak_ppb=streaks,
         pool_cents=pool_cents,
         allocated_cents=pool_cents - done.residual_cents,
         residual_cents=done.residual_cents,
@@ -98,23 +102,20 @@ def split_window(
     return result
 
 
-def _creator_weights(
-    scores: pa.Table,
-    videos: pa.Table,
-    units: VideoUnits,
-    ids: Ints,
-    group: Ints,
-    window: Window,
-    policy: Policy,
-) -> list[int]:
+def _streaks(scores: pa.Table, videos: pa.Table, ids: Ints, window: Window, policy: Policy) -> list[int]:
+    """The factor of each creator in parts per billion; 1 without a score in the last days."""
+    if not policy.streak_bp:
+        return [PPB] * len(ids)
+    means, known = streak_means_micro(scores, videos, ids, window, policy)
+    factors: list[int] = np.where(known, streak_ppb(means, policy), PPB).tolist()
+    return factors
+
+
+def _creator_weights(units: VideoUnits, ids: Ints, group: Ints, streaks: list[int]) -> list[int]:
     """Value units times streak factor, as whole numbers of any size."""
     value = np.zeros(len(ids), np.int64)
     np.add.at(value, group, units.vu_micro)
-    factor = np.full(len(ids), PPB)
-    if policy.streak_bp:
-        means, known = streak_means_micro(scores, videos, ids, window, policy)
-        factor = np.where(known, streak_ppb(means, policy), PPB)
-    return [v * f for v, f in zip(value.tolist(), factor.tolist(), strict=True)]
+    return [v * f for v, f in zip(value.tolist(), streaks, strict=True)]
 
 
 def _video_cents(units: VideoUnits, group: Ints, creator_cents: list[int], window: Window) -> list[int]:

@@ -51,13 +51,13 @@ class FiguresDisagree(MoneyRefused):
 
 
 class PoolNotAllowed(MoneyRefused):
-    """The pool does not follow from the window's inputs and policy."""
+    """The pool does not follow from the window's inputs, policy and kept scores."""
 
     code = "22Z05"
 
 
 class StalePreview(MoneyRefused):
-    """A carried balance changed after the figures were computed: preview again."""
+    """A carried balance or a label changed after the figures were computed: preview again."""
 
     code = "22Z06"
 
@@ -102,6 +102,52 @@ class ReversalRefused(MoneyRefused):
     """A reversal that does not mirror its original, or comes a second time."""
 
     code = "22Z13"
+
+
+class PolicyUnknown(MoneyRefused):
+    """There is no policy of that name and version."""
+
+    code = "22Z40"
+
+
+class PolicyDiffers(MoneyRefused):
+    """The figures were computed by other rules than those that are kept under the policy's name and version."""
+
+    code = "22Z41"
+
+
+class ProposalSettled(MoneyRefused):
+    """The proposal was approved or rejected before."""
+
+    code = "22Z42"
+
+
+class SecondPersonNeeded(MoneyRefused):
+    """Who proposes does not approve."""
+
+    code = "22Z43"
+
+
+class WindowNotClosed(MoneyRefused):
+    """Only a closed window that stands can be reversed."""
+
+    code = "22Z44"
+
+
+class NoStatements(MoneyRefused):
+    """Statements are issued for closed windows that stand."""
+
+    code = "22Z45"
+
+
+class NotThisJob(MoneyRefused):
+    """The job is not, or no longer, the one of this worker; or it can not be started again."""
+
+    code = "22Z46"
+
+
+class AwaitingApproval(MoneyRefused):
+    """Nothing moved yet: the request is kept as a proposal until another admin approves it."""
 
 
 class BelowMinimum(MoneyRefused):

@@ -6,7 +6,6 @@ data API, page by key.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -19,8 +18,9 @@ from adbc_driver_postgresql import dbapi as adbc
 from core.errors import StackError
 from core.settings import Settings
 from core.timewindows import Window
-from revenue_split.calls import api_refusals, sql_refusals
-from supabase_conn import bulk_connection, bulk_refusals, job_client, sql_connection
+from revenue_split import calls, reading
+from revenue_split.calls import api_refusals
+from supabase_conn import bulk_connection, bulk_refusals, job_client
 from viewer_activity.pages import Pages
 
 if TYPE_CHECKING:
@@ -91,52 +91,25 @@ def read_window(
 
 def closed_window(settings: Settings, idempotency_key: str) -> dict[str, Any] | None:
     """The row of revenue_windows that this key closed, times as ISO text; None where there is none."""
-    connection = sql_connection(settings)
-    if connection is None:
-        client = job_client(settings)
-        with api_refusals():
-            rows: Any = (
-                client.table("revenue_windows").select("*").eq("idempotency_key", idempotency_key).execute().data
-            )
-        return rows[0] if rows else None
-    with connection, sql_refusals():
-        row = connection.execute(
-            "select to_jsonb(w) from public.revenue_windows w where w.idempotency_key = %s", (idempotency_key,)
-        ).fetchone()
-    return None if row is None else row[0]
+    columns = (
+        "id", "kind", "window_start", "window_end", "currency", "gross_cents", "taxes_cents", "store_fees_cents",
+        "refunds_cents", "costs_cents", "given_pool_cents", "policy", "status", "result",
+    )  # fmt: skip
+    rows = reading.read(settings, "revenue_windows", columns, key="id", where={"idempotency_key": idempotency_key})
+    return rows[0] if rows else None
 
 
-def close_as_job(settings: Settings, request: Request) -> dict[str, Any]:
-    """Closes with the rights of a job: over SQL where that is known, else with the secret key."""
-    connection = sql_connection(settings)
-    if connection is None:
-        return close_as_user(job_client(settings), request)
-    with connection, sql_refusals():
-        row = connection.execute(
-            "select public.close_revenue_window(%s, %s::jsonb, %s::jsonb, %s::jsonb)",
-            (
-                request.idempotency_key,
-                json.dumps(request.window),
-                json.dumps(request.shares),
-                json.dumps(request.allocations),
-            ),
-        ).fetchone()
-    if row is None:
-        raise StackError("the close gave no answer")
-    return dict(row[0])
-
-
-def close_as_user(client: Client, request: Request) -> dict[str, Any]:
-    """Closes with the rights of the client's user; the database refuses everybody but an admin."""
-    arguments = {
-        "p_idempotency_key": request.idempotency_key,
-        "p_window": request.window,
-        "p_shares": request.shares,
-        "p_allocations": request.allocations,
-    }
-    with api_refusals():
-        data: Any = client.rpc("close_revenue_window", arguments).execute().data
-    return dict(data)
+def close_window(who: Settings | Client, request: Request) -> dict[str, Any]:
+    """Closes as a job or as a signed-in admin; the database refuses everybody else."""
+    answer = calls.call(
+        who,
+        "close_revenue_window",
+        p_idempotency_key=request.idempotency_key,
+        p_window=request.window,
+        p_shares=request.shares,
+        p_allocations=request.allocations,
+    )
+    return dict(answer)
 
 
 # -- reading ------------------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, dataclass, fields, replace
 from fractions import Fraction
 from typing import Any
@@ -21,6 +22,18 @@ MICRO = 10**6
 PPB = 10**9
 #: Cents times basis points have to fit into 64 bits, here and in the database.
 MOST_CENTS = 10**14 - 1
+#: A name as the database keeps it.
+WORD = re.compile(r"[a-z][a-z0-9_]{0,39}")
+#: The most that each setting may be; the database has the same bounds (check_policy).
+MOST = {
+    "gamma": 10,
+    "hold_days": 3_660,
+    "quality_centre": 100,
+    "quality_divisor": 10**6,
+    "streak_low": 100,
+    "streak_high": 100,
+    "streak_days": 366,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +55,8 @@ class Policy:
     hold_days: int = 14
     #: The most a creator may be allocated in a window, by KYC level 0 to 3; None: no cap.
     kyc_caps_cents: tuple[int | None, ...] = (0, 5_000, 50_000, None)
+    #: A pool above this needs the approval of a second admin; None: none does.
+    approval_limit_cents: int | None = 10_000_000
     early_boost_bp: int = 500
     #: The pool moves by (mean EIS - centre) / divisor, at most by the limit.
     quality_centre: int = 60
@@ -62,22 +77,26 @@ class Policy:
             raise BadInput("fee and reserve together are more than everything", column="risk_reserve_bp")
         if self.value_rule not in ("integrity", "units"):
             raise BadInput(f"there is no value rule {self.value_rule!r}", column="value_rule")
-        if self.streak_low >= self.streak_high or self.quality_divisor == 0:
+        if self.streak_low >= self.streak_high:
             raise BadInput("the streak's low must be below its high", column="streak_low")
+        if self.quality_divisor == 0 or self.version == 0:
+            raise BadInput("0 is not 1 or more", column="version" if self.version == 0 else "quality_divisor")
 
     def _check(self, name: str, value: object) -> None:
         """Names are words; every number is a whole one and not negative; rates are at most 100 %."""
         values = value if name == "kyc_caps_cents" and isinstance(value, tuple) else (value,)
         for item in values:
             if name in ("name", "model", "value_rule"):
-                if not isinstance(item, str) or not item:
-                    raise BadInput(f"{item!r} is not a word", column=name)
-            elif item is None and name == "kyc_caps_cents":
+                if not isinstance(item, str) or not WORD.fullmatch(item):
+                    raise BadInput(f"{item!r} is not a word of small letters", column=name)
+            elif item is None and name in ("kyc_caps_cents", "approval_limit_cents"):
                 continue
             elif not isinstance(item, int) or isinstance(item, bool) or item < 0:
                 raise BadInput(f"{item!r} is not a whole number of 0 or more", column=name)
             elif name.endswith("_bp") and item > BASIS_POINTS:
                 raise BadInput(f"{item} basis points are more than 100 %", column=name)
+            elif item > (most := MOST.get(name, MOST_CENTS)):
+                raise BadInput(f"{item} is more than {most}", column=name)
 
     def to_json(self) -> dict[str, Any]:
         """Plain data that `from_json` reads back to an equal policy."""
@@ -101,6 +120,7 @@ class Policy:
         return 0 if kyc_level is None else self.kyc_caps_cents[KycLevel(kyc_level)]
 
 
+#: The policies that come along: the database keeps the same as their first versions, `./run split` reads no database.
 #: Counted events of weighed viewers: accounts that act as one are paid as one.
 FAIRSHARE_V1 = Policy(name="fairshare_v1")
 #: The first published rule, kept for comparison and audit.
@@ -113,7 +133,7 @@ DEFAULT_POLICY = FAIRSHARE_V1.name
 
 
 def policy_named(name: str) -> Policy:
-    """The policy called `name`. Raises BadInput with the names that there are."""
+    """The policy called `name` of those that come along. Raises BadInput with the names that there are."""
     if name not in POLICIES:
         raise BadInput(f"there is no policy {name!r}; there is {', '.join(sorted(POLICIES))}")
     return POLICIES[name]
@@ -121,19 +141,31 @@ def policy_named(name: str) -> Policy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoolInputs:
-    """What came in and went out in a window, in cents of one currency."""
+    """What came in and went out in a window, in cents of one currency.
 
-    gross_cents: int
+    `given_pool_cents` is a pool that a person sets instead of the policy's part of the revenue.
+    """
+
+    gross_cents: int = 0
     taxes_cents: int = 0
     store_fees_cents: int = 0
     refunds_cents: int = 0
     costs_cents: int = 0
+    given_pool_cents: int | None = None
 
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
+            if value is None and field.name == "given_pool_cents":
+                continue
             if not isinstance(value, int) or isinstance(value, bool) or value < 0:
                 raise BadInput(f"{value!r} is not a whole number of cents of 0 or more", column=field.name)
+
+    @property
+    def has_revenue(self) -> bool:
+        """Any figure of revenue is given, so that there is a margin to keep."""
+        parts = (self.gross_cents, self.taxes_cents, self.store_fees_cents, self.refunds_cents, self.costs_cents)
+        return any(parts)
 
     @property
     def net_cents(self) -> int:
@@ -144,10 +176,13 @@ class PoolInputs:
 def pool_cents(inputs: PoolInputs, policy: Policy, mean_eis: Fraction | None) -> int:
     """The window's pool: the policy's part of net revenue, moved by quality, under the margin guardrail.
 
-    `mean_eis` is weighted by units; without any engagement it is None and moves nothing.
+    `mean_eis` is weighted by units; without any engagement it is None and moves nothing. A given pool is moved by
+    nothing but the guardrail, and that only where revenue is given too.
     """
     margin = -(-policy.margin_target_bp * inputs.gross_cents // BASIS_POINTS)
     guardrail = max(0, inputs.net_cents - inputs.costs_cents - margin)
+    if inputs.given_pool_cents is not None:
+        return min(inputs.given_pool_cents, guardrail) if inputs.has_revenue else inputs.given_pool_cents
     pool = min(policy.pool_bp * inputs.net_cents // BASIS_POINTS, guardrail)
     moved = pool * (1 + quality_index(mean_eis, policy))
     return min(guardrail, moved.numerator // moved.denominator)

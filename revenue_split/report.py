@@ -16,6 +16,9 @@ _REASONS = {
     "kyc_level_2": "over the limit of KYC level 2",
     "kyc_unknown": "KYC level unknown, withheld until it is known",
     "likely_bot": "likely bot, no value units",
+    "kyc_level_0_or_unknown": "identity not verified, or KYC level unknown",
+    "over_limit_of_kyc": "over the limit of their KYC level",
+    "no_value_units": "no value units: nothing of theirs counted",
 }
 
 
@@ -80,6 +83,31 @@ def closed_lines(done: dict[str, Any]) -> list[str]:
         _line("residual", done["residual_cents"], currency),
         _line("released from earlier windows", done["released_carry_cents"], currency),
     ]
+
+
+def platform_lines(report: dict[str, Any]) -> list[str]:
+    """The platform's report: pool, parts, residual, what counted and what did not, by reason."""
+    currency = report["currency"]
+    not_counted = report["units"] - report["counted_units"]
+    days = f"{report['window_start'][:10]} to {report['window_end'][:10]}"
+    rules = f"{report['policy_name']}@{report['policy_version']}"
+    lines = [
+        f"report of {days}, policy {rules}, version {report['version']}",
+        _line("pool", report["pool_cents"], currency),
+        _line("allocated", report["allocated_cents"], currency)
+        + f" to {report['paid_creators']:,} of {creators_words(report['creators'])}",
+        _line("  paid now", report["pay_now_cents"], currency),
+        _line("  platform fee", report["platform_fee_cents"], currency),
+        _line("  reserve", report["reserve_cents"], currency),
+        _line("  carried forward", report["carried_cents"], currency),
+        _line("residual", report["residual_cents"], currency),
+        _line("paid from earlier carry", report["released_carry_cents"], currency),
+        f"units {report['units']:,}, counted {report['counted_units']:,}, not counted {not_counted:,.3f}",
+    ]
+    for part in report["withheld"]:
+        less = f", {money(part['cents'], currency)} less than their share" if part["cents"] else ""
+        lines.append(f"  {reason_words(part['reason'])}: {creators_words(part['creators'])}{less}")
+    return lines
 
 
 def _line(name: str, cents: int, currency: str) -> str:

@@ -20,10 +20,10 @@ import typer
 from core.errors import BadInput
 from core.settings import Settings, load_settings
 from core.timewindows import Window, parse_utc
-from revenue_split import gateway
+from revenue_split import approvals, gateway, policies
 from revenue_split.allocation import SplitResult, split_window
 from revenue_split.errors import DaysNotScored, KeyReused
-from revenue_split.policy import DEFAULT_POLICY, MOST_CENTS, POLICIES, Policy, PoolInputs, policy_named, pool_cents
+from revenue_split.policy import DEFAULT_POLICY, MOST_CENTS, Policy, PoolInputs, pool_cents
 from revenue_split.report import closed_lines, preview_lines
 from revenue_split.units import mean_eis
 from viewer_activity.model import model_named
@@ -44,6 +44,7 @@ class WindowPreview:
     currency: str
     inputs: PoolInputs
     policy: Policy
+    use_caps: bool
     #: Weighted by units; None without any engagement.
     mean_eis: Fraction | None
     #: `videos` as video_rev_shares, `creators` as window_allocations; pool, allocated and residual cents.
@@ -55,6 +56,7 @@ class WindowPreview:
 
     def request(self, idempotency_key: str) -> gateway.Request:
         """The close as the database takes it."""
+        mean = self.mean_eis
         return gateway.Request(
             idempotency_key=idempotency_key,
             window={
@@ -66,11 +68,18 @@ class WindowPreview:
                 "pool_cents": self.result.pool_cents,
                 "residual_cents": self.result.residual_cents,
                 "policy_name": self.policy.name,
+                "policy_version": self.policy.version,
                 "policy": self.policy.to_json(),
+                "use_caps": self.use_caps,
                 "model": self.policy.model,
+                # As text: exact, and larger than JSON's numbers are in some hands.
+                "mean_eis": None if mean is None else f"{mean.numerator}/{mean.denominator}",
             },
             shares=self.result.videos.drop_columns("model").to_pylist(),
-            allocations=self.result.creators.to_pylist(),
+            allocations=[
+                row | {"streak_ppb": streak}
+                for row, streak in zip(self.result.creators.to_pylist(), self.result.streak_ppb, strict=True)
+            ],
         )
 
 
@@ -91,7 +100,7 @@ def preview(
     """
     _check(window, inputs, currency, kind)
     weighs = model_named(policy.model).weighs
-    policy = policy if use_caps else replace(policy, kyc_caps_cents=NO_CAPS)
+    policy = policy if use_caps else without_caps(policy)
     data = gateway.read_window(
         settings,
         window,
@@ -114,19 +123,16 @@ def preview(
         use_caps=use_caps,
         carried_cents=data.carried_cents,
     )
-    return WindowPreview(window, kind, currency, inputs, policy, quality, result)
+    return WindowPreview(window, kind, currency, inputs, policy, use_caps, quality, result)
 
 
 def close(who: Settings | Client, figures: WindowPreview, idempotency_key: str) -> dict[str, Any]:
     """Closes the window once: as a job for settings, as the signed-in admin for a client.
 
-    Returns the totals, with `replayed` True when the key had closed it before. Raises a MoneyRefused subclass
-    with nothing written.
+    Returns the totals, with `replayed` True when the key had closed it before. Raises AwaitingApproval when a second
+    admin has to approve first, and another MoneyRefused subclass with nothing written.
     """
-    request = figures.request(idempotency_key)
-    if isinstance(who, Settings):
-        return gateway.close_as_job(who, request)
-    return gateway.close_as_user(who, request)
+    return approvals.settled(gateway.close_window(who, figures.request(idempotency_key)))
 
 
 def default_key(window: Window, policy: Policy, *, kind: str = "regular", currency: str = "USD") -> str:
@@ -170,6 +176,11 @@ def closed_before(
     return {**row["result"], "replayed": True}
 
 
+def without_caps(policy: Policy) -> Policy:
+    """The policy as it is in force where a job lifts the caps of KYC."""
+    return replace(policy, kyc_caps_cents=NO_CAPS)
+
+
 def _check(window: Window, inputs: PoolInputs, currency: str, kind: str) -> None:
     if not window.is_whole_days:
         raise BadInput(f"{window} is not made of whole days: begin and end at midnight UTC")
@@ -178,7 +189,7 @@ def _check(window: Window, inputs: PoolInputs, currency: str, kind: str) -> None
     if len(currency) != 3 or not (currency.isascii() and currency.isalpha() and currency.isupper()):
         raise BadInput(f"{currency!r} is not a currency such as USD")
     for name, cents in asdict(inputs).items():
-        if cents > MOST_CENTS:
+        if cents is not None and cents > MOST_CENTS:
             raise BadInput(f"{cents} cents are more than the {MOST_CENTS} that can be computed with", column=name)
     if kind not in KINDS:
         raise BadInput(f"there is no kind of window {kind!r}; there are {', '.join(KINDS)}")
@@ -195,7 +206,9 @@ def main(
     store_fees_cents: Cents = 0,
     refunds_cents: Cents = 0,
     costs_cents: Cents = 0,
-    policy: Annotated[str, typer.Option(help=f"One of {', '.join(POLICIES)}.")] = DEFAULT_POLICY,
+    policy: Annotated[
+        str, typer.Option(metavar="NAME[@VERSION]", help="A kept policy (./run policies list); by default its latest.")
+    ] = DEFAULT_POLICY,
     no_kyc_caps: Annotated[bool, typer.Option("--no-kyc-caps", help="Do not cap pay by KYC level.")] = False,
     currency: Annotated[str, typer.Option(help="Three letters.")] = "USD",
     kind: Annotated[str, typer.Option(help=f"One of {', '.join(KINDS)}.")] = "regular",
@@ -213,8 +226,8 @@ def main(
     """
     settings = load_settings(stack)
     window = Window(parse_utc(start, name="--start"), parse_utc(end, name="--end"))
-    rules = policy_named(policy)
-    rules = replace(rules, kyc_caps_cents=NO_CAPS) if no_kyc_caps else rules
+    rules = policies.load(settings, policy)
+    rules = without_caps(rules) if no_kyc_caps else rules
     inputs = PoolInputs(
         gross_cents=gross_cents,
         taxes_cents=taxes_cents,

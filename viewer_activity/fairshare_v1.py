@@ -22,7 +22,7 @@ from viewer_activity.classic_v1 import Parts
 from viewer_activity.creators import Floats, LatestScores
 
 NAME = "fairshare_v1"
-NANO, PICO = 10**9, 10**12
+NANO, FEMTO = 10**9, 10**15
 #: In the order of their needs.
 EVENTS = ("video_index", "counted_events", "weighted_events")
 FIGURES = ("weighted_audience", "weighted_trust", "weighted_devices")
@@ -45,6 +45,8 @@ class Rule:
     #: reports must not be worth more than a hundredth of a rival's pay.
     report_points: float = 0.2
     report_votes_half: float = 4.0
+    #: What is not known about a small audience is read in its favour, by so many points at most.
+    benefit_of_doubt: float = 1.0
     #: The counted people at which the quality of comments and likes is half judged and half unknown.
     settled_people: float = 3.0
     early_viewers: float = 25.0
@@ -91,7 +93,7 @@ def shrunk(scores: Floats, viewers: Floats, rule: Rule = RULE) -> tuple[Floats, 
     mean = float(np.sum(viewers * scores)) / total if total > 0 else classic_v1.RULE.no_like
     own = viewers / (viewers + rule.shrinkage_viewers)
     parts = {"eis_before": scores, "own_part": own, "platform_mean": np.full(len(scores), mean)}
-    return own * scores + (1.0 - own) * mean, parts
+    return own * scores + (1.0 - own) * (mean + rule.benefit_of_doubt), parts
 
 
 def early_boost(early_viewers: Floats, rule: Rule = RULE) -> Floats:
@@ -174,6 +176,7 @@ def _figures(con: duckdb.DuckDBPyConnection, window: Window, as_of: datetime | N
     signals.set_up(con, window, as_of)
     con.execute(f"set variable early_us = {rule.early_us}")
     con.execute(signals.sql("whole_weights"))
+    con.execute("create temp table if not exists discounts(user_id bigint, creator_id bigint, thousandths bigint)")
     units = {name: getattr(rule, name) for name in ("unit_view", "unit_like", "unit_comment", "unit_share")}
     parameters = {"weighted_events": units}
     for name in EVENTS:
@@ -181,8 +184,8 @@ def _figures(con: duckdb.DuckDBPyConnection, window: Window, as_of: datetime | N
     people = con.sql(signals.sql("viewer_units")).to_arrow_table()
     size, weight = people["units"].to_numpy(), people["weight_nano"].to_numpy() / NANO
     rates = budgets.rates(size, weight, budgets.scale(size, weight, RULE.evenness))
-    pico = pa.array(np.rint(rates * PICO).astype(np.int64))
-    con.register("viewer_rates", pa.table({"user_id": people["user_id"], "rate_pico": pico}))
+    femto = pa.array(np.rint(rates * FEMTO).astype(np.int64))
+    con.register("viewer_rates", pa.table({"user_id": people["user_id"], "rate_femto": femto}))
     for name in FIGURES:
         con.execute(signals.sql(name))
     return con.sql(signals.sql("weighted_days"), params={"with_quiet": with_quiet}).to_arrow_table()

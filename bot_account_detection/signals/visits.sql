@@ -1,5 +1,5 @@
 -- Who was on which video, how often and when first. A like or comment after a view is the same visit.
--- In:  acts. Out: visits(user_id, video_id, creator_id, first_us, visits, reports), made in {parts} parts one after the
+-- In:  acts. Out: visits(user_id, video_id, creator_id, first_us, visits, reports, praise), made in {parts} parts one after the
 --      other: accounts of one part fit into the caches of the machine, all of them do not.
 select
     user_id,
@@ -7,7 +7,8 @@ select
     any_value(creator_id) as creator_id,
     min(ts_us) as first_us,
     greatest(1, count(*) filter (where is_view)) as visits,
-    count(*) filter (where is_report) as reports
+    count(*) filter (where is_report) as reports,
+    count(*) filter (where is_praise) as praise
 from acts
 where user_id % {parts} = {part}
 group by user_id, video_id

@@ -17,12 +17,17 @@ create table public.revenue_windows (
   allocated_cents bigint not null,
   residual_cents bigint not null,
   policy_name text not null,
+  policy_version integer not null,
   policy jsonb not null,
+  use_caps boolean not null,
   model text not null,
+  mean_eis numeric,
+  given_pool_cents bigint,
   status text not null default 'closed',
   idempotency_key text not null unique,
   request_hash text not null,
   closed_by uuid,
+  approved_by uuid,
   closed_at timestamptz not null default now(),
   ledger_transaction_id bigint unique references public.ledger_transactions (id),
   result jsonb,
@@ -30,6 +35,9 @@ create table public.revenue_windows (
   constraint window_status_is_known check (status in ('closed', 'reversed')),
   constraint window_is_not_empty check (window_start < window_end),
   constraint window_currency_is_three_letters check (currency ~ '^[A-Z]{3}$'),
+  constraint a_second_person_approves check (approved_by <> closed_by),
+  constraint given_pool_is_not_negative check (given_pool_cents >= 0),
+  constraint mean_eis_is_0_to_100 check (mean_eis between 0 and 100),
   constraint window_amounts_are_not_negative check (
     least(gross_cents, taxes_cents, store_fees_cents, refunds_cents, costs_cents,
       pool_cents, allocated_cents, residual_cents) >= 0),
@@ -42,7 +50,11 @@ create table public.revenue_windows (
   ) where (status = 'closed')
 );
 comment on table public.revenue_windows is 'Closed revenue windows [start, end) in UTC, amounts in integer cents.';
-comment on column public.revenue_windows.policy is 'The whole policy as it was in force.';
+comment on column public.revenue_windows.policy is 'The whole policy as it was in force, without caps where they were lifted.';
+comment on column public.revenue_windows.mean_eis is 'Weighted by units; null without any engagement.';
+comment on column public.revenue_windows.given_pool_cents is
+  'The pool that a person set instead of the policy''s part; the margin still binds where a gross is given.';
+comment on column public.revenue_windows.approved_by is 'auth.users.id of the second admin, where one was needed.';
 comment on column public.revenue_windows.result is 'The answer that the close gave, given again to a retry.';
 comment on column public.revenue_windows.closed_by is 'auth.users.id of the admin; null when a job closed it.';
 comment on column public.revenue_windows.ledger_transaction_id is 'Null when there was nothing to post: a pool of 0.';
@@ -86,6 +98,7 @@ create table public.window_allocations (
   carried_cents bigint not null,
   cap_cents bigint,
   released_carry_cents bigint not null default 0,
+  streak_ppb bigint not null default 1000000000,
   primary key (revenue_window_id, creator_id),
   constraint allocation_amounts_are_not_negative check (
     least(alloc_cents, capped_cents, platform_fee_cents, reserve_cents, pay_now_cents, carried_cents,
@@ -93,12 +106,15 @@ create table public.window_allocations (
   constraint allocation_stays_under_its_cap check (capped_cents <= cap_cents),
   constraint allocation_parts_sum_up check (
     capped_cents = platform_fee_cents + reserve_cents + pay_now_cents + carried_cents),
-  constraint paid_or_carried_not_both check (pay_now_cents = 0 or carried_cents = 0)
+  constraint paid_or_carried_not_both check (pay_now_cents = 0 or carried_cents = 0),
+  constraint streak_moves_a_share_within_reason check (streak_ppb between 0 and 2000000000)
 );
 comment on table public.window_allocations is 'What each creator got of a window, and how it was parted.';
 comment on column public.window_allocations.alloc_cents is 'The share before caps.';
 comment on column public.window_allocations.capped_cents is 'The allocation: after caps and what others could not take.';
 comment on column public.window_allocations.cap_cents is 'The cap in force for the creator at the close; null for none.';
+comment on column public.window_allocations.streak_ppb is
+  'The factor on the share for the last days'' mean EIS, in parts per billion.';
 comment on column public.window_allocations.released_carry_cents is
   'Carried forward from earlier windows and made available by this one.';
 create index window_allocations_by_creator on public.window_allocations (creator_id);

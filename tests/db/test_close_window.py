@@ -6,12 +6,14 @@ import copy
 import threading
 import time
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 import psycopg
 import pytest
+from psycopg.types.json import Jsonb
 
-from tests.db.world import World, acting_as, call_close, closing, one, people, post
+from tests.db.world import World, acting_as, call_close, capped, closing, keep_policy, one, people, post
 
 TABLES = (
     "revenue_windows", "video_rev_shares", "window_allocations", "reserves", "notifications",
@@ -46,7 +48,8 @@ def refused(db: psycopg.Connection, key: str, figures: dict[str, Any]) -> str | 
 
 
 def test_a_close_posts_the_pool_once_to_the_cent(sql_db: psycopg.Connection, world: World) -> None:
-    done = call_close(sql_db, "k", closing(world, {"owner": 5_001, "other": 1_100}, residual_cents=7))
+    caps = capped(sql_db, world, owner=5_001, other=1_100)
+    done = call_close(sql_db, "k", closing(world, {"owner": 5_001, "other": 1_100}, residual_cents=7, policy=caps))
     # owner: 5001 = fee 500 + reserve 500 + available 4001; other: 1100 = 110 + 110 + 880, under the minimum of 1000.
     assert balances(sql_db, world.users["owner"]) == {"creator_reserve": 500, "creator_available": 4_001}
     assert balances(sql_db, world.users["other"]) == {"creator_reserve": 110, "creator_carried": 880}
@@ -177,8 +180,17 @@ WRONG = {
     "the whole past": ("22Z12", lambda f: f["window"].update(window_start="-infinity")),
     "a start before any event": ("22Z12", lambda f: f["window"].update(window_start="1969-12-31T00:00:00Z")),
     "a start that is no time": ("22Z12", lambda f: f["window"].update(window_start="x")),
+    "a streak beyond the policy": ("22Z04", lambda f: f["allocations"][0].update(streak_ppb=10**9 + 30_000_001)),
+    "a residual that somebody could take": (
+        "22Z04",
+        lambda f: (
+            f["window"].update(pool_cents=5_002, residual_cents=2, gross_cents=11_116),
+            f["allocations"][0].update(alloc_cents=5_002),
+        ),
+    ),
+    "no word on caps": ("22Z12", lambda f: f["window"].pop("use_caps")),
     "no currency": ("22Z12", lambda f: f["window"].pop("currency")),
-    "no model": ("22Z12", lambda f: f["window"].update(model="")),
+    "another model": ("22Z41", lambda f: f["window"].update(model="")),
     "no name of a policy": ("22Z12", lambda f: f["window"].pop("policy_name")),
     "no caps and no word of it": ("22Z12", lambda f: f["window"]["policy"].pop("kyc_caps_cents")),
     "caps for some levels": ("22Z12", lambda f: f["window"]["policy"].update(kyc_caps_cents=[0])),
@@ -200,6 +212,89 @@ def test_figures_that_do_not_hold_write_nothing(case: str, sql_db: psycopg.Conne
     else:
         figures = edited(change)(figures)
     assert refused(sql_db, "k", figures) == code
+
+
+def test_cents_that_are_not_in_proportion_to_value_units_are_refused(sql_db: psycopg.Connection, world: World) -> None:
+    """The bug that this stops: figures that add up and still favour somebody."""
+    figures = closing(world, {"owner": 6_000, "other": 3_000})
+    for share, vu in zip(figures["shares"], (5_000.0, 4_000.0), strict=True):
+        share["vu"] = vu
+    assert refused(sql_db, "k", figures) == "22Z04"
+    # Two thirds of the units are two thirds of the cents; a streak of the smaller one moves 59 cents.
+    for share, vu in zip(figures["shares"], (6_000.0, 3_000.0), strict=True):
+        share["vu"] = vu
+    figures["allocations"][1]["streak_ppb"] = 1_030_000_000
+    assert refused(sql_db, "k", figures) == "22Z04"
+    figures["allocations"][1]["streak_ppb"] = 10**9
+    call_close(sql_db, "k", figures)
+
+
+def test_a_label_since_the_preview_is_noticed(sql_db: psycopg.Connection, world: World) -> None:
+    sql_db.execute("update users set likely_bot = true where id = %s", (world.users["owner"],))
+    assert refused(sql_db, "k", closing(world, {"owner": 5_000})) == "22Z06"
+
+
+def scored_figures(db: psycopg.Connection, world: World, mean: str | None, pool: int) -> dict[str, Any]:
+    """A window under a policy whose pool moves with quality: 10000 gross, a base pool of 4500."""
+    figures = closing(world, {"owner": pool}, policy={"quality_limit_bp": 200})
+    figures["window"] |= {"gross_cents": 10_000, "mean_eis": mean}
+    return figures
+
+
+def test_the_pool_follows_from_the_kept_scores_to_the_cent(sql_db: psycopg.Connection, world: World) -> None:
+    day = ("2026-01-02 00:00+00", "2026-01-03 00:00+00", "classic_v1")
+    insert = (
+        "insert into video_aggregates (video_id, window_start, window_end, model, eis, eng_units) "
+        "values (%s, %s, %s, %s, %s, %s)"
+    )
+    sql_db.execute(insert, (world.videos["owner"], *day, 61.5, 2))
+    sql_db.execute(insert, (world.videos["other"], *day, 62.25, 1))
+    # (2 x 61.5 + 62.25) / 3 = 61.75: q = 1.75 / 400, and 4500 x 1.004375 = 4519.6875.
+    assert refused(sql_db, "k", scored_figures(sql_db, world, "247/4", 4_520)) == "22Z05"
+    assert refused(sql_db, "k", scored_figures(sql_db, world, "248/4", 4_522)) == "22Z05"
+    assert refused(sql_db, "k", scored_figures(sql_db, world, None, 4_500)) == "22Z05"
+    assert refused(sql_db, "k", scored_figures(sql_db, world, "61.75", 4_519)) == "22Z12"
+    call_close(sql_db, "k", scored_figures(sql_db, world, "247/4", 4_519))
+    assert one(sql_db, "select mean_eis from revenue_windows") == Decimal("61.75")
+
+
+def test_without_a_score_there_is_no_mean_and_the_pool_does_not_move(sql_db: psycopg.Connection, world: World) -> None:
+    assert refused(sql_db, "k", scored_figures(sql_db, world, "60/1", 4_500)) == "22Z05"
+    call_close(sql_db, "k", scored_figures(sql_db, world, None, 4_500))
+
+
+def test_a_given_pool_is_kept_as_such_and_the_margin_binds_it(sql_db: psycopg.Connection, world: World) -> None:
+    figures = closing(world, {"owner": 5_000}, policy={"margin_target_bp": 6_000})
+    figures["window"] |= {"given_pool_cents": 5_000, "gross_cents": 12_000}
+    # 40 % of 12000 are all that the margin leaves.
+    assert refused(sql_db, "k", figures) == "22Z05"
+    figures["window"]["gross_cents"] = 0
+    call_close(sql_db, "k", figures)
+    assert one(sql_db, "select given_pool_cents from revenue_windows") == 5_000
+
+
+def test_rules_that_are_not_the_kept_ones_are_refused(sql_db: psycopg.Connection, world: World) -> None:
+    """The bug that this stops: a caller who brings the rules along that suit the figures."""
+    figures = closing(world, {"owner": 5_000})
+    version = keep_policy(sql_db, figures["window"]["policy"])
+    kept = figures["window"]["policy"] | {"version": version}
+
+    def close(**changes: Any) -> Any:
+        window = figures["window"] | {"policy": kept, "policy_version": version} | changes
+        parts = [Jsonb(part) for part in (window, figures["shares"], figures["allocations"])]
+        return one(sql_db, "select close_revenue_window('k', %s, %s, %s)", *parts)
+
+    for code, changes in (
+        ("22Z41", {"policy": kept | {"platform_fee_bp": 0}}),
+        ("22Z41", {"policy": kept | {"gamma": 1}}),
+        ("22Z41", {"use_caps": False}),
+        ("22Z40", {"policy_version": version + 1}),
+        ("22Z40", {"policy_name": "nobody"}),
+    ):
+        with pytest.raises(psycopg.Error) as caught:
+            close(**changes)
+        assert caught.value.sqlstate == code, changes
+    assert close()["replayed"] is False
 
 
 def test_nobody_gets_more_than_the_cap_of_their_kyc_level(sql_db: psycopg.Connection, world: World) -> None:

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from core.settings import Settings
 from revenue_split import ledger_checks
-from tests.db.world import World, call_close, closing, news, one, payout, people, post, request
+from tests.db.world import World, call_close, capped, closing, news, one, payout, people, post, request
 
 
 @pytest.fixture
@@ -16,7 +16,8 @@ def world(sql_db: psycopg.Connection) -> World:
     """Two windows with carry and release, a released reserve, a bonus, a reversal, payouts of every end, a debt."""
     world = people(sql_db)
     owner = world.users["owner"]
-    call_close(sql_db, "a", closing(world, {"owner": 1_000, "other": 9_999}, residual_cents=3))
+    caps = capped(sql_db, world, owner=1_000, other=9_999)
+    call_close(sql_db, "a", closing(world, {"owner": 1_000, "other": 9_999}, residual_cents=3, policy=caps))
     second = closing(world, {"owner": 1_000}, start="2026-01-08", end="2026-01-15", carried_before={"owner": 800})
     call_close(sql_db, "b", second)
     at_once = closing(world, {"owner": 9_000}, start="2026-01-20", end="2026-01-21", policy={"hold_days": 0})

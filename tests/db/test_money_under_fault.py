@@ -28,7 +28,7 @@ from supabase_conn import user_client
 from tests.conftest import RunningStack
 from tests.db.lossy import LossyProxy, lossy, unix_connector
 from tests.db.nightly import NIGHTLY, scaled
-from tests.db.world import POLICY, World, call_close, closing, one, people, post
+from tests.db.world import POLICY, World, call_close, closing, one, people, post, with_kept_policy
 
 ACCOUNTS = scaled(12, 200)
 AT_ONCE = 8
@@ -367,7 +367,7 @@ def test_a_posting_whose_reply_got_lost_is_there_once(
 def test_a_close_whose_reply_got_lost_is_there_once(
     sql_db: psycopg.Connection, sql_db_url: str, world: World, cut: LossyProxy
 ) -> None:
-    figures = closing(world, {"owner": 5_000}, policy=POLICY)
+    figures = with_kept_policy(sql_db, closing(world, {"owner": 5_000}, policy=POLICY))
     assert lost_and_again(cut, sql_db_url, lambda db: call_close(db, "k", figures))["replayed"] is True
     assert one(sql_db, "select count(*) from revenue_windows") == 1
     assert broken(sql_db) == []

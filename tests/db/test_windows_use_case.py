@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
+import json
 import re
 import uuid
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from core.errors import BadInput, FairshareError
 from core.settings import Settings
 from core.timewindows import Window, parse_utc
-from revenue_split import ledger_checks, windows
-from revenue_split.errors import DaysNotScored, KeyReused, NotAllowed, StalePreview, WindowOverlaps
+from revenue_split import ledger_checks, policies, reversal, windows
+from revenue_split.errors import (
+    AwaitingApproval,
+    DaysNotScored,
+    KeyReused,
+    NotAllowed,
+    ProposalSettled,
+    StalePreview,
+    WindowOverlaps,
+)
 from revenue_split.policy import POLICIES, PoolInputs
 from supabase_conn import user_client
 from tests.conftest import RunningStack
-from tests.db.world import World, one, people, post
+from tests.db.world import World, acting_as, one, people, post
 
 WEEK = Window(parse_utc("2026-01-01"), parse_utc("2026-01-08"))
 POLICY = POLICIES["prorata"]
@@ -125,7 +138,8 @@ def test_a_window_of_half_days_or_of_the_future_is_refused(
 def test_more_cents_than_can_be_computed_with_are_refused(settings: Settings, world: World) -> None:
     with pytest.raises(BadInput, match="gross_cents"):
         windows.preview(settings, WEEK, PoolInputs(gross_cents=10**14), POLICY)
-    figures = windows.preview(settings, WEEK, PoolInputs(gross_cents=10**14 - 1), POLICY)
+    alone = policies.keep(settings, replace(POLICY, approval_limit_cents=None))
+    figures = windows.preview(settings, WEEK, PoolInputs(gross_cents=10**14 - 1), alone)
     assert windows.close(settings, figures, "k")["pool_cents"] == figures.result.pool_cents
 
 
@@ -141,9 +155,17 @@ def test_caps_of_kyc_and_no_caps(sql_db: psycopg.Connection, settings: Settings,
 
 
 def run(monkeypatch: pytest.MonkeyPatch, settings: Settings, *arguments: str, stdin: str = "") -> tuple[int, str]:
-    monkeypatch.setattr(windows, "load_settings", lambda stack: settings)
-    application = windows.typer.Typer()
-    application.command()(windows.main)
+    return invoke(monkeypatch, settings, windows, windows.main, *arguments, stdin=stdin)
+
+
+def invoke(
+    monkeypatch: pytest.MonkeyPatch, settings: Settings, module: Any, target: Any, *arguments: str, stdin: str = ""
+) -> tuple[int, str]:
+    """Exit code and output, or the sentence of the refusal."""
+    monkeypatch.setattr(module, "load_settings", lambda stack: settings)
+    application = target if isinstance(target, typer.Typer) else typer.Typer()
+    if application is not target:
+        application.command()(target)
     result = CliRunner().invoke(application, list(arguments), input=stdin)
     if isinstance(result.exception, FairshareError):
         return result.exception.exit_code, result.exception.sentence
@@ -170,6 +192,55 @@ def test_the_command_previews_asks_closes_and_is_safe_to_run_again(
     code, text = run(monkeypatch, settings, *ARGUMENTS, "--key", "another", "--yes")
     assert (code, "overlaps" in text) == (2, True)
     assert rows(sql_db) == after
+
+
+def test_a_close_above_the_limit_waits_and_says_for_whom(
+    sql_db: psycopg.Connection, settings: Settings, world: World
+) -> None:
+    strict = policies.keep(settings, replace(POLICY, approval_limit_cents=39_999))
+    figures = windows.preview(settings, WEEK, INPUTS, strict)
+    with pytest.raises(AwaitingApproval, match="another admin") as waits:
+        windows.close(settings, figures, "k")
+    assert rows(sql_db) == (0, 0)
+    with acting_as(sql_db, "admin", world):
+        sql_db.execute("select decide_proposal(%s, false, 'not this month')", (waits.value.details["proposal_id"],))
+    with pytest.raises(ProposalSettled, match="not this month"):
+        windows.close(settings, figures, "k")
+
+
+def test_a_window_is_reversed_and_closed_anew_from_the_command_line(
+    sql_db: psycopg.Connection, settings: Settings, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run(monkeypatch, settings, *ARGUMENTS, "--yes")[0] == 0
+    number = one(sql_db, "select id from revenue_windows")
+    back = (str(number), "--reason", "wrong costs", "--yes")
+    for words in ("is reversed", "was reversed before, nothing changed"):
+        code, text = invoke(monkeypatch, settings, reversal, reversal.main, *back)
+        assert (code, words in text) == (0, True)
+    code, text = run(monkeypatch, settings, *ARGUMENTS, "--yes")
+    assert (code, "was reversed; close its next version" in text) == (2, True)
+    code, text = run(monkeypatch, settings, *ARGUMENTS, "--key", "second", "--yes")
+    assert (code, "(version 2) is closed" in text) == (0, True)
+
+
+def test_policies_are_listed_shown_and_added_from_the_command_line(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def policies_command(*arguments: str) -> tuple[int, str]:
+        return invoke(monkeypatch, settings, policies, policies.app, *arguments)
+
+    assert "prorata@1" in policies_command("list")[1]
+    rules = json.loads(policies_command("show", "prorata")[1])
+    file = tmp_path / "rules.json"
+    file.write_text(json.dumps(rules | {"pool_bp": 5_000}))
+    for _ in range(2):
+        assert policies_command("add", str(file), "--note", "more") == (0, "prorata@2 is kept\n")
+    file.write_text("{")
+    code, text = policies_command("add", str(file))
+    assert (code, "can not be read as JSON" in text) == (2, True)
+    file.write_text(json.dumps({"name": "x", "pool_bp": 10_001}))
+    assert policies_command("add", str(file)) == (2, "column pool_bp: 10001 basis points are more than 100 %")
+    assert policies_command("show", "nobody")[0] == 2
 
 
 def test_over_the_data_api_a_job_and_an_admin_close_and_a_creator_does_not(stack: RunningStack) -> None:

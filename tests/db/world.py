@@ -5,23 +5,17 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import psycopg
 from psycopg.types.json import Jsonb
 
-POLICY = {
-    "name": "classic_v1",
-    "pool_bp": 4_500,
-    "margin_target_bp": 0,
-    "platform_fee_bp": 1_000,
-    "risk_reserve_bp": 1_000,
-    "min_payout_cents": 1_000,
-    "hold_days": 14,
-    "quality_limit_bp": 0,
-    "kyc_caps_cents": [0, 5_000, 50_000, None],
-}
+from core.money import divide
+from revenue_split.policy import CLASSIC_V1
+
+#: Rules whose pool is 45 % of gross, whatever the margin and the scores.
+POLICY = {**replace(CLASSIC_V1, name="plain", margin_target_bp=0, quality_limit_bp=0).to_json()}
 #: Who asks. The database knows three roles; the rest is who is signed in.
 ACTORS = ("anon", "stranger", "owner", "other", "reviewer", "admin", "service_role")
 
@@ -73,7 +67,17 @@ def furnished(db: psycopg.Connection) -> World:
         "insert into viewer_weights (window_start, window_end, model, user_id, weight) values (%s, %s, 'm', %s, 0.5)",
         (*day[:2], owner),
     )
-    call_close(db, "first window", closing(world, {"owner": 5_000}))
+    done = call_close(db, "first window", closing(world, {"owner": 5_000}))
+    db.execute("select issue_statements(%s)", (done["revenue_window_id"],))
+    db.execute("select statement_was_mailed(number) from statements")
+    db.execute("select plan_jobs()")
+    db.execute("select finish_job((claim_job('w') ->> 'id')::bigint, 'w', 1, now(), 'done', '{}')")
+    week = {"start": "2025-12-01", "end": "2025-12-08"}
+    wrong = call_close(db, "wrong window", closing(world, {"owner": 5_000}, **week))
+    db.execute("select reverse_revenue_window('back', %s, 'wrong costs')", (wrong["revenue_window_id"],))
+    figures = closing(world, {"owner": 5_000}, start="2026-02-01", end="2026-03-01")["window"]
+    db.execute("select record_revenue(%s)", (Jsonb(figures | {"policy_name": "classic_v1", "policy_version": 1}),))
+    call_close(db, "large window", closing(world, {"owner": 5_000}, policy={"approval_limit_cents": 1}, **week))
     db.execute(
         "insert into portal_sessions (session_hash, auth_id, refresh_token_sealed, expires_at) "
         "values ('s1', %s, 'sealed', now() + interval '1 hour')",
@@ -107,14 +111,16 @@ def closing(
     gross = -(-pool * 10_000 // 4_500)
     rules = {**POLICY, **(policy or {})}
     allocations = []
-    for name, amount in cents.items():
+    amounts = list(cents.values())
+    shares = divide(pool_cents=pool, weights=amounts, tie_keys=range(len(amounts))).cents
+    for (name, amount), share in zip(cents.items(), shares, strict=True):
         tenth = amount // 10
         rest = amount - 2 * tenth
         pays = rest + (carried_before or {}).get(name, 0) >= rules["min_payout_cents"]
         allocations.append(
             {
                 "creator_id": world.users[name],
-                "alloc_cents": amount,
+                "alloc_cents": share,
                 "capped_cents": amount,
                 "platform_fee_cents": tenth,
                 "reserve_cents": tenth,
@@ -135,9 +141,10 @@ def closing(
             "costs_cents": 0,
             "pool_cents": pool,
             "residual_cents": residual_cents,
-            "policy_name": "classic_v1",
+            "policy_name": rules["name"],
             "policy": rules,
-            "model": "classic_v1",
+            "use_caps": True,
+            "model": rules["model"],
         },
         "shares": [
             {
@@ -146,8 +153,8 @@ def closing(
                 "eng_units": 100,
                 "counted_units": 100.0,
                 "eis_avg": 61.5,
-                "vu": 37.8,
-                "share_pct": 100.0 / len(cents),
+                "vu": float(amount),
+                "share_pct": 100.0 * amount / sum(cents.values()),
                 "allocated_cents": amount,
             }
             for name, amount in cents.items()
@@ -156,11 +163,57 @@ def closing(
     }
 
 
+def capped(db: psycopg.Connection, world: World, **cents: int) -> dict[str, Any]:
+    """Puts each creator on a KYC level whose cap is these cents: caps of a policy that leaves a residual."""
+    caps: list[int | None] = [0, 0, 0, 0]
+    for level, (name, amount) in enumerate(sorted(cents.items(), key=lambda item: item[1]), start=4 - len(cents)):
+        caps[level] = amount
+        db.execute("update users set kyc_level = %s where id = %s", (level, world.users[name]))
+    return {"kyc_caps_cents": caps}
+
+
 def call_close(db: psycopg.Connection, key: str, figures: Mapping[str, Any]) -> dict[str, Any]:
-    """Calls close_revenue_window as whoever the connection is."""
+    """Calls close_revenue_window as whoever the connection is, with the policy kept as it stands in the figures."""
+    figures = with_kept_policy(db, figures)
     parts = [Jsonb(figures[name]) for name in ("window", "shares", "allocations")]
     answer: dict[str, Any] = one(db, "select public.close_revenue_window(%s, %s, %s, %s)", key, *parts)
     return answer
+
+
+def with_kept_policy(db: psycopg.Connection, figures: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The figures with the version of their policy, which is kept if it is not yet."""
+    window = figures["window"]
+    if "policy_version" in window or not isinstance(window.get("policy"), Mapping):
+        return figures
+    version = keep_policy(db, window["policy"])
+    return {
+        **figures,
+        "window": window | {"policy": {**window["policy"], "version": version}, "policy_version": version},
+    }
+
+
+def keep_policy(db: psycopg.Connection, rules: Mapping[str, Any]) -> int:
+    """Keeps the rules with the test's own rights, in the name of nobody; answers their version."""
+    with as_the_test(db):
+        kept: dict[str, Any] = one(db, "select public.keep_policy(%s)", Jsonb(dict(rules)))
+    return int(kept["version"])
+
+
+@contextmanager
+def as_the_test(db: psycopg.Connection) -> Iterator[None]:
+    """Steps out of `acting_as` for a moment."""
+    role, login = (
+        one(db, "select current_setting('role')"),
+        one(db, "select current_setting('request.jwt.claim.sub', true)"),
+    )
+    if role == "none":
+        yield
+        return
+    db.execute("reset role")
+    db.execute("select set_config('request.jwt.claim.sub', '', true)")
+    yield
+    db.execute("select set_config('request.jwt.claim.sub', %s, true)", (login,))
+    db.execute(f"set local role {role}")
 
 
 def post(db: psycopg.Connection, key: str, *entries: tuple[str, int | None, int], **more: Any) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 -- What every video had on a day, each viewer taken by weight: engagement, different people, budgets.
--- In:  weighted_events, viewer_rates(user_id, rate_pico), the variable early_us.
+-- In:  weighted_events, viewer_rates(user_id, rate_femto), the variable early_us.
 --      Each viewer counts once a video and day in what is scored, however often they come back.
--- Out: weighted_audience(video_day, raw counts, weighted sums in billionths, budget_pico).
+-- Out: weighted_audience(video_day, raw counts, weighted sums in billionths, budget_femto).
 create or replace temp table weighted_audience as
 with counted as (
     select
@@ -15,7 +15,7 @@ with counted as (
         count(*) filter (where kind = kind('pause')) as pauses,
         sum(units::hugeint * weight_nano) as unit_nano,
         sum(units) as given_units,
-        sum(units::hugeint * coalesce(rate_pico, 0)) as budget_pico
+        sum((units * thousandths)::hugeint * coalesce(rate_femto, 0)) as budget_femto
     from weighted_events
     left join viewer_rates using (user_id)
     group by video_day

@@ -36,7 +36,7 @@ select
     coalesce(commenter_nano, 0)::double / 1e9 as commenters,
     coalesce(early_nano, 0)::double / 1e9 as early_viewers,
     coalesce(unit_nano, 0)::double / 1e9 as weighted_units,
-    coalesce(budget_pico, 0)::double / 1e12 as budget,
+    coalesce(budget_femto, 0)::double / 1e15 as budget,
     like_trust::double / nullif(a.liker_nano, 0) as like_vts,
     comment_trust::double / nullif(commenter_nano, 0) as comment_vts,
     coalesce(report_votes_nano, 0)::double / 1e9 as report_votes,

@@ -18,8 +18,12 @@ select
     e.since_upload_us,
     e.device_id,
     -- A report still votes with its full weight; whatever else its author did here does not count.
-    case when r.user_id is null or e.event_type = 'report' then coalesce(w.weight_nano, 1000000000) else 0 end
-        as weight_nano,
+    case
+        when e.event_type = 'report' then coalesce(w.weight_nano, 1000000000)
+        when r.user_id is null then coalesce(w.weight_nano, 1000000000) * coalesce(d.thousandths, 1000) // 1000
+        else 0
+    end as weight_nano,
+    coalesce(d.thousandths, 1000) as thousandths,
     coalesce(w.voter, e.user_id) as voter,
     case when r.user_id is not null then 0 else
         case e.event_type
@@ -32,4 +36,5 @@ select
     end as units
 from counted_events as e
 left join viewer_weights as w using (user_id)
+left join discounts as d on d.user_id = e.user_id and d.creator_id = e.creator_id
 left join reporters as r on r.position = e.video_day % getvariable('videos') and r.user_id = e.user_id;
