@@ -51,9 +51,9 @@ def test_the_menu_follows_the_role() -> None:
     menu = {role: {entry.path for entry in pages_for(role)} for role in Role}
     assert menu[Role.ANONYMOUS] == {"sign-in", "sign-up", "reset-password"}
     assert menu[Role.VIEWER] == {"home", "account"}
-    assert menu[Role.CREATOR] == {"dashboard", "viewer-activity", "account"}
+    assert menu[Role.CREATOR] == {"dashboard", "payouts", "viewer-activity", "account"}
     assert menu[Role.REVIEWER] == {"viewer-activity", "account"}
-    assert menu[Role.ADMIN] == {"revenue-window", "viewer-activity", "account"}
+    assert menu[Role.ADMIN] == {"revenue-window", "all-payouts", "viewer-activity", "account"}
     assert pages_for() == ()
 
 
@@ -112,7 +112,8 @@ def test_behind_a_broken_page_guard_the_database_still_says_no(
     assert not page.metric
 
 
-@pytest.mark.parametrize("path", ["dashboard", "home", "account", "viewer-activity", "revenue-window"])
+@pytest.mark.parametrize("path", ["dashboard", "home", "account", "viewer-activity", "revenue-window", "payouts",
+                                  "all-payouts"])  # fmt: skip
 def test_no_page_shows_anything_without_a_session(monkeypatch: pytest.MonkeyPatch, stack: Any, path: str) -> None:
     monkeypatch.setattr(navigation, "pages_for", lambda *roles, local=False: REGISTRY)
     page = go(open_portal(monkeypatch, stack, None), path)
@@ -130,6 +131,10 @@ EMPTY = [
     ("creator", "account", "Change password"),
     ("reviewer", "viewer-activity", "Viewer activity"),
     ("admin", "revenue-window", "Revenue window"),
+    ("creator", "payouts", "No payout yet"),
+    ("creator", "payouts", "Add a payout method first."),
+    ("creator", "payouts", "no money moves"),
+    ("admin", "all-payouts", "All payouts"),
 ]
 
 
