@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 import sys
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated
 
@@ -17,12 +18,14 @@ import psutil
 import typer
 
 from core.errors import FairshareError
+from core.java import NEEDED, java_version
 from core.settings import ROOT
 from core.terminal import console
 from local_stack.stack import Stack
 
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _TEST_STACK = re.compile(r"test-(\d+)(-\w+)?")
+_SPARK_PINS = ROOT / "requirements-spark.txt"
 _PYTHON = [sys.executable, "-P", "-m"]
 
 
@@ -58,6 +61,8 @@ def run_tests(
     if not arguments:
         run_checks()
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+    if not arguments or any("spark" in part for part in arguments):
+        environment |= _set_up_spark()
     browser = _find_browser() or _install_browser()
     if browser:
         environment["FAIRSHARE_CHROMIUM"] = browser
@@ -90,6 +95,34 @@ def _install_browser() -> str | None:
             console.print(how)
             return None
     return _find_browser()
+
+
+def _set_up_spark() -> dict[str, str]:
+    """What the tests on Spark need in the environment; they run wherever there is Java, elsewhere one line says so."""
+    java = java_version()
+    if java is None or java < NEEDED:
+        console.print(
+            f"no Java {NEEDED}, so no tests on Spark (Debian: apt-get install openjdk-{NEEDED}-jre-headless)",
+            soft_wrap=True,
+        )
+        return {}
+    pins = [line.split("==") for line in _SPARK_PINS.read_text().splitlines() if "==" in line]
+    if any(_installed(name) != pinned for name, pinned in pins):
+        console.print("installing Spark for the tests (once; 450 MB) …")
+        command = [*_PYTHON, "pip", "install", "-q", "--disable-pip-version-check", "--no-deps", "--no-build-isolation"]
+        if subprocess.run([*command, "-r", _SPARK_PINS], cwd=ROOT, check=False).returncode != 0:
+            if os.environ.get("CI"):
+                raise CheckFailed(f"{_SPARK_PINS.name} could not be installed, see above")
+            console.print("the tests on Spark are left out: its packages could not be installed", soft_wrap=True)
+            return {}
+    return {"FAIRSHARE_TEST_SPARK": "1"}
+
+
+def _installed(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
 
 
 def _clear_stale_stacks() -> list[str]:

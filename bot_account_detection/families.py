@@ -6,6 +6,8 @@ reads about it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 
@@ -15,6 +17,7 @@ from bot_account_detection.thresholds import THRESHOLDS, Thresholds
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
+Grouping = Callable[[int, Ints, Ints], tuple[Ints, Ints]]
 
 
 def tier(age_days: Floats, kyc_level: Floats, trust: Floats, likely_bot: Bools, t: Thresholds = THRESHOLDS) -> Floats:
@@ -78,6 +81,8 @@ def lockstep(
     by_chance: Floats,
     count: int,
     t: Thresholds = THRESHOLDS,
+    *,
+    groups: Grouping = groups,
 ) -> tuple[Floats, Floats, Ints, Ints]:
     """Accounts that came to the same three videos within minutes of one another, or to more within the hour, and did
     little else,

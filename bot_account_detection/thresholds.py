@@ -121,6 +121,7 @@ class Thresholds:
             "errands": ("sitting_us",),
             "people": ("lockstep_videos",),
             "placed_visits": ("lockstep_block_us",),
+            "busy_spots": ("together_block_us", "together_accounts"),
             "spots": ("together_block_us",),
             "together": ("together_block_us", "together_accounts", "together_times_usual", "device_viewers"),
         }

@@ -7,25 +7,23 @@ one half only where two independent families speak, or where the tier alone is t
 from __future__ import annotations
 
 from datetime import datetime
-from pathlib import Path
-from typing import Any
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 
-from bot_account_detection import families, meetings
+from bot_account_detection import families
 from bot_account_detection.audiences import CELLS, Errands, Pairs, Visitors, errands, loyalty
 from bot_account_detection.families import Bools, Floats, Ints
 from bot_account_detection.thresholds import THRESHOLDS, Thresholds
+from bot_account_detection.ways import Ways, columns, definition, ways
+from core.engine import Engine
 from core.timewindows import Window, to_us
 
-FOLDER = Path(__file__).with_name("signals")
 #: What the families read, in the order of their needs.
 RELATIONS = ("acts", "visits", "popular", "lives", "used_devices")
-VISIT_PARTS = 8
+#: Visits are looked at in so many parts of the accounts.
+ERRAND_PARTS = 8
 _ID = {"accounts": "user_id", "creators": "creator_id"}
-PLACED_AT_ONCE = 1 << 24
 #: The families that can speak for each other; the tier is none of them.
 INDEPENDENT = (
     "device", "together", "lockstep", "one_shot", "crowd", "batch", "praise", "detached", "concentration", "circle",
@@ -54,7 +52,7 @@ REASONS = {
 
 
 def weigh(
-    con: duckdb.DuckDBPyConnection,
+    con: Engine,
     window: Window,
     *,
     as_of: datetime | None = None,
@@ -70,19 +68,20 @@ def weigh(
     con.execute(f"set variable since_us = {max(0, window.start_us - t.lookback_us)}")
     con.execute(f"set variable until_us = {window.end_us}")
     con.execute(f"set variable as_of_us = {to_us(as_of) if as_of else window.end_us}")
+    way = ways(con)
     for relation in RELATIONS:
-        con.execute(_sql(relation, t))
-    people = _read(con, "accounts", t)
+        con.execute(_made(relation, way.visit_parts))
+    people = columns(con, "accounts", t)
     ids = people["user_id"].astype(np.int64)
     factors = {
         "tier": families.tier(
             people["age_days"], people["kyc_level"], people["viewer_trust_score"], people["likely_bot"].astype(bool), t
         ),
         "device": _device(con, ids, t),
-        "together": _together(con, ids, t),
+        "together": _together(con, way, ids, t),
     }
     factors["circle"], mutual = _circle(con, ids, t)
-    strict, loose, cluster, size = _lockstep(con, ids, t)
+    strict, loose, cluster, size = _lockstep(way, ids, t)
     standing = np.prod([*factors.values(), strict], axis=0)
     visitors, creators = _visitors(con, ids, t)
     factors["concentration"] = _concentration(visitors, len(creators), len(ids), t)
@@ -92,7 +91,7 @@ def weigh(
     weight = combine(factors, t)
     found = pa.concat_tables([mutual, _discounts(odd, ids, creators, factors, weight, t)])
     con.register("found", found)
-    con.execute(_sql("discounts", t))
+    con.execute(definition("discounts"))
     con.unregister("found")
     in_cluster = size >= t.cluster_least
     names = ids[cluster] if len(ids) else ids
@@ -143,22 +142,12 @@ def combine(factors: dict[str, Floats], t: Thresholds = THRESHOLDS) -> Floats:
     return np.asarray(np.clip(np.where(speaking >= 2, weight, np.maximum(weight, least)), 0.0, 1.0))
 
 
-def _text(name: str) -> str:
-    return (FOLDER / f"{name}.sql").read_text(encoding="utf-8")
-
-
-def _sql(name: str, t: Thresholds) -> str:
-    text = _text(name)
+def _made(name: str, visit_parts: int) -> str:
+    """The statement that makes a relation; visits are made in parts, one after the other."""
     if name != "visits":
-        return text
-    parts = (text.format(part=part, parts=VISIT_PARTS) for part in range(VISIT_PARTS))
+        return definition(name)
+    parts = (definition(name).format(part=part, parts=visit_parts) for part in range(visit_parts))
     return "create or replace temp table visits as\n" + "union all\n".join(parts)
-
-
-def _read(con: duckdb.DuckDBPyConnection, name: str, t: Thresholds) -> dict[str, Any]:
-    """The columns of a family's answer; unknown values are not-a-number."""
-    table = con.sql(_sql(name, t), params=t.parameters(name) or None).to_arrow_table()
-    return {column: table[column].to_numpy() for column in table.column_names}
 
 
 def _at(ids: Ints, users: Ints) -> tuple[Ints, Bools]:
@@ -167,26 +156,21 @@ def _at(ids: Ints, users: Ints) -> tuple[Ints, Bools]:
     return at.astype(np.int64), np.asarray(ids[at] == users) if len(ids) else np.zeros(len(users), bool)
 
 
-def _device(con: duckdb.DuckDBPyConnection, ids: Ints, t: Thresholds) -> Floats:
-    d = _read(con, "device", t)
+def _device(con: Engine, ids: Ints, t: Thresholds) -> Floats:
+    d = columns(con, "device", t)
     at, known = _at(ids, d["user_id"])
     return families.device(at[known], d["accounts"][known], d["acts"][known], len(ids), t)
 
 
-def _together(con: duckdb.DuckDBPyConnection, ids: Ints, t: Thresholds) -> Floats:
-    # Sorting finds the few spots with several acts ten times as fast as a grouping of them all.
-    spot = np.sort(_read(con, "spots", t)["spot"])
-    more = int(t.together_accounts) - 1
-    busy = np.unique(spot[more:][spot[more:] == spot[: len(spot) - more]])
-    con.register("busy_spots", pa.table({"spot": busy}))
-    d = _read(con, "together", t)
-    con.unregister("busy_spots")
+def _together(con: Engine, way: Ways, ids: Ints, t: Thresholds) -> Floats:
+    way.find_busy_spots(t)
+    d = columns(con, "together", t)
     at, known = _at(ids, d["user_id"])
     return families.together(at[known], d["together"][known], d["share"][known], d["accounts"][known], len(ids), t)
 
 
-def _circle(con: duckdb.DuckDBPyConnection, ids: Ints, t: Thresholds) -> tuple[Floats, pa.Table]:
-    d = _read(con, "circle", t)
+def _circle(con: Engine, ids: Ints, t: Thresholds) -> tuple[Floats, pa.Table]:
+    d = columns(con, "circle", t)
     (one, first_known), (two, second_known) = _at(ids, d["one"]), _at(ids, d["two"])
     known = first_known & second_known
     figures = {name: d[name][known] for name in CIRCLE}
@@ -200,61 +184,17 @@ def _in_thousandths(user: Ints, creator: Ints, rate: Floats) -> pa.Table:
     return pa.table({"user_id": user[less], "creator_id": creator[less], "thousandths": thousandths[less]})
 
 
-def _lockstep(con: duckdb.DuckDBPyConnection, ids: Ints, t: Thresholds) -> tuple[Floats, Floats, Ints, Ints]:
-    d = lockstep_pairs(con, t)
+def _lockstep(way: Ways, ids: Ints, t: Thresholds) -> tuple[Floats, Floats, Ints, Ints]:
+    d = way.lockstep_pairs(t)
     (one, first_known), (two, second_known) = _at(ids, d["one"]), _at(ids, d["two"])
     known = first_known & second_known
     together, close, alike, by_chance = (
         d[name][known] for name in ("together", "close_together", "alike", "by_chance")
     )
-    return families.lockstep(one[known], two[known], together, close, alike, by_chance, len(ids), t)
+    return families.lockstep(one[known], two[known], together, close, alike, by_chance, len(ids), t, groups=way.groups)
 
 
-def lockstep_pairs(con: duckdb.DuckDBPyConnection, t: Thresholds) -> dict[str, Any]:
-    """The columns of `signals/lockstep.sql`, found by sorting."""
-    d = _read(con, "people", t)
-    user, rarity, videos = (d[name] for name in ("user_id", "rarity", "videos"))
-    con.register("persons", pa.table({"user_id": user, "person": np.arange(len(user))}))
-    visits = meetings.Visits.ordered(**_placed_visits(con, int(videos.sum()), t), people=len(user))
-    con.unregister("persons")
-    met = visits.met(len(user))
-    p = meetings.pairs(
-        visits,
-        people=len(user),
-        neighbours=t.lockstep_neighbours,
-        gap_us=t.lockstep_gap_us,
-        close_us=t.lockstep_close_us,
-        least=t.lockstep_videos,
-    )
-    chance = np.maximum(videos[p.one] * met[p.one], videos[p.two] * met[p.two]) / max(1, len(visits.spot))
-    one, two = np.minimum(user[p.one], user[p.two]), np.maximum(user[p.one], user[p.two])
-    order = np.lexsort((two, one))
-    found = {
-        "one": one,
-        "two": two,
-        "together": p.together,
-        "close_together": p.close_together,
-        "alike": p.rarity / (rarity[p.one] + rarity[p.two] - p.rarity),
-        "by_chance": chance,
-    }
-    return {name: column[order] for name, column in found.items()}
-
-
-def _placed_visits(con: duckdb.DuckDBPyConnection, count: int, t: Thresholds) -> dict[str, Any]:
-    """The columns of `signals/placed_visits.sql`, which has `count` rows."""
-    kinds = {"spot": np.int64, "person": np.int32, "first_us": np.int64, "rarity": np.int32}
-    columns = {name: np.empty(count, kind) for name, kind in kinds.items()}
-    parts, filled = max(1, -(-count // PLACED_AT_ONCE)), 0
-    for part in range(parts):
-        text = _text("placed_visits").format(part=part, parts=parts)
-        found = con.sql(text, params=t.parameters("placed_visits")).to_arrow_table()
-        for name, column in columns.items():
-            column[filled : filled + len(found)] = found[name].to_numpy()
-        filled += len(found)
-    return columns
-
-
-def _visitors(con: duckdb.DuckDBPyConnection, ids: Ints, t: Thresholds) -> tuple[list[Visitors], Ints]:
+def _visitors(con: Engine, ids: Ints, t: Thresholds) -> tuple[list[Visitors], Ints]:
     """How every account came to every creator, a part of the accounts after the other, and the ids of the creators by
     number.
     """
@@ -263,8 +203,8 @@ def _visitors(con: duckdb.DuckDBPyConnection, ids: Ints, t: Thresholds) -> tuple
         number = np.arange(len(column), dtype=np.int32)
         con.register(f"numbered_{name}", pa.table([column, pa.array(number)], [_ID[name], "number"]))
     parts = []
-    for part in range(VISIT_PARTS):
-        sql = _text("errands").format(part=part, parts=VISIT_PARTS)
+    for part in range(ERRAND_PARTS):
+        sql = definition("errands").format(part=part, parts=ERRAND_PARTS)
         table = con.sql(sql, params=t.parameters("errands")).to_arrow_table()
         parts.append(Visitors.of(Pairs.of(*(table[name].to_numpy() for name in table.column_names)), t))
     for name in _ID:

@@ -1,23 +1,59 @@
-"""DuckDB in process: the one engine for set-based work, with bounded memory and a place to spill."""
+"""Who does the set-based work: DuckDB in process, with bounded memory and a place to spill, or Spark past one machine.
+
+Both take the same statements in DuckDB's dialect; whoever asks knows `Engine` and not which of them it is.
+"""
 
 from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 import duckdb
+import pyarrow as pa
 
 from core.errors import ConfigError
-from core.limits import MEMORY_LIMIT
+from core.limits import DEFAULT_ENGINE, ENGINES, MEMORY_LIMIT
 
 if TYPE_CHECKING:  # a run with files alone does not wait for the reading of settings
     from core.settings import Settings
 
 DEFAULT_MEMORY_LIMIT = "4GB"
+
+
+class Relation(Protocol):
+    """An answer that is not fetched yet."""
+
+    def to_arrow_table(self) -> pa.Table: ...
+
+
+class Engine(Protocol):
+    """What the models may ask of an engine: the narrow part of a DuckDB connection that every engine has."""
+
+    def execute(self, query: str, parameters: Mapping[str, Any] | None = None, /) -> object:
+        """Makes a temporary table or view, sets a variable, defines a macro."""
+
+    def sql(self, query: str, *, params: Mapping[str, Any] | None = None) -> Relation:
+        """Asks a question."""
+
+    def register(self, view: str, table: pa.Table, /) -> object:
+        """Makes an Arrow table of this process a relation."""
+
+    def unregister(self, view: str, /) -> object:
+        """Forgets a registered table."""
+
+
+def sorts_in_process(engine: Engine) -> bool:
+    """Whether the rows are in this process's reach, so that sorting arrays here is faster than asking the engine."""
+    return isinstance(engine, duckdb.DuckDBPyConnection)
+
+
+def engine_name(engine: Engine) -> str:
+    """Name and version, as a result tells them."""
+    return f"duckdb {duckdb.__version__}" if sorts_in_process(engine) else str(getattr(engine, "name", engine))
 
 
 def connect(
@@ -31,8 +67,13 @@ def connect(
 
     What is not given comes from `settings`, else from the defaults: 4 GB, every core, the system's folder for
     temporary files. Nothing is downloaded and nothing is installed. Raises ConfigError for a setting that
-    DuckDB does not accept.
+    DuckDB does not accept, and for settings that ask for another engine.
     """
+    if settings and settings.fairshare_engine != DEFAULT_ENGINE:
+        raise ConfigError(
+            f"FAIRSHARE_ENGINE={settings.fairshare_engine} is for ./run split, which reads files; "
+            f"what is in the database is counted by {DEFAULT_ENGINE}"
+        )
     limit = memory_limit or (settings.fairshare_memory_limit if settings else DEFAULT_MEMORY_LIMIT)
     count = threads or (settings.fairshare_threads if settings else None)
     spill = temp_dir or (settings.fairshare_temp_dir if settings else None) or Path(tempfile.gettempdir())
@@ -57,6 +98,34 @@ def connect(
     except duckdb.Error as error:
         raise ConfigError(f"DuckDB does not accept a setting: {_first_line(error)}") from error
     return con
+
+
+@contextmanager
+def open_engine(
+    name: str,
+    *,
+    memory_limit: str = DEFAULT_MEMORY_LIMIT,
+    threads: int | None = None,
+    temp_dir: Path | None = None,
+    spark_master: str | None = None,
+) -> Iterator[Engine]:
+    """The engine of that name, empty; `spark_master` is for Spark alone.
+
+    Raises ConfigError for a name that is none, for what an engine needs and is not there, and as `connect` does.
+    """
+    if name not in ENGINES:
+        raise ConfigError(f"there is no engine {name!r}; there is {' and '.join(ENGINES)}")
+    if name == DEFAULT_ENGINE:
+        with connect(memory_limit=memory_limit, threads=threads, temp_dir=temp_dir) as con:
+            yield con
+        return
+    if not re.fullmatch(MEMORY_LIMIT, memory_limit):
+        raise ConfigError(f"the memory limit {memory_limit!r} is no size such as 4GB")
+    # Loaded here, for nobody else waits for what it needs.
+    from core import spark
+
+    with spark.connect(master=spark_master, memory_limit=memory_limit, threads=threads, temp_dir=temp_dir) as engine:
+        yield engine
 
 
 @contextmanager

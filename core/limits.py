@@ -9,3 +9,5 @@ from __future__ import annotations
 MEMORY_LIMIT = r"^\d+(\.\d+)?\s?([KMGT]i?B)$"
 #: More threads than any machine has cores only cost time: the engine starts every one of them.
 MOST_THREADS = 1024
+DEFAULT_ENGINE = "duckdb"
+ENGINES = (DEFAULT_ENGINE, "spark")

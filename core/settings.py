@@ -12,6 +12,7 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
@@ -46,6 +47,7 @@ class Settings(BaseModel):
     fairshare_data_key: SecretStr | None = None
     fairshare_webhook_secret: SecretStr | None = None
     fairshare_mailbox_dir: Path | None = None
+    fairshare_engine: Literal["duckdb", "spark"] = "duckdb"
     fairshare_memory_limit: str = Field(default="4GB", pattern=MEMORY_LIMIT)
     fairshare_temp_dir: Path | None = None
     fairshare_threads: int | None = Field(default=None, ge=1, le=MOST_THREADS)

@@ -15,12 +15,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from core.ahead import ahead
+from core.engine import Engine
 from core.errors import BadInput
 from core.table_files import is_parquet, literal_path, parquet_schema, read_raw, read_slices
 from core.table_values import BadValue, Kind, arrow_type, converted, is_exact
@@ -133,7 +133,7 @@ def read_table(path: Path | str, spec: TableSpec) -> pa.Table:
     return table
 
 
-def scan_table(con: duckdb.DuckDBPyConnection, path: Path | str, spec: TableSpec, view: str) -> Iterator[pa.Table]:
+def scan_table(con: Engine, path: Path | str, spec: TableSpec, view: str) -> Iterator[pa.Table]:
     """Makes `view` in `con` the checked rows of a file, and yields the columns that `check_references` needs, in
     slices in the file's order; nothing is certain before the last slice.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -115,28 +116,23 @@ def _not_counted(out: Console, summary: Summary, currency: str) -> None:
 
 
 def _attacks(out: Console, summary: Summary, currency: str) -> None:
+    takers = [gain for gain in summary.gains if not gain.harms]
     out.print("\n[bold]What each attack got[/bold] (against the same week without any attack)")
-    table = Table(box=None, padding=(0, 2))
-    for name in ("attack", "accounts", "events", "fairshare_v1", "classic_v1", "plain pro-rata"):
+    _gains(out, takers, lambda paid, clean: money(paid - clean, currency))
+    if harmful := [gain for gain in summary.gains if gain.harms]:
+        out.print("\n[bold]What became of their victims' pay[/bold]")
+        _gains(out, harmful, lambda paid, clean: f"{100 * (paid - clean) / clean:+.1f} %" if clean else "had none")
+
+
+def _gains(out: Console, gains: Sequence[AttackGain], words: Callable[[int, int], str]) -> None:
+    # Narrow enough for a window of 80 columns: no figure may be cut off.
+    table = Table(box=None, padding=(0, 1))
+    for name in ("attack", "accounts", "events", "fairshare_v1", "classic_v1", "pro-rata"):
         table.add_column(name, justify="left" if name == "attack" else "right", no_wrap=True)
-    for gain in summary.gains:
-        table.add_row(
-            gain.name, f"{gain.accounts:,}", f"{gain.events:,}", *(
-                _effect(gain.harms, paid, clean, currency)
-                for paid, clean in zip(gain.paid_cents, gain.clean_cents, strict=True)
-            )
-        )  # fmt: skip
+    for gain in gains:
+        cells = (words(paid, clean) for paid, clean in zip(gain.paid_cents, gain.clean_cents, strict=True))
+        table.add_row(gain.name, f"{gain.accounts:,}", f"{gain.events:,}", *cells)
     out.print(table)
-    if harmful := [gain.name for gain in summary.gains if gain.harms]:
-        out.print(f"  {' and '.join(harmful)} aim at others: what became of the victims' pay")
-
-
-def _effect(harms: bool, paid: int, clean: int, currency: str) -> str:
-    if not harms:
-        return money(paid - clean, currency)
-    if clean == 0:
-        return "victims had no pay"
-    return f"victims {100 * (paid - clean) / clean:+.0f} %"
 
 
 def _times(out: Console, summary: Summary) -> None:

@@ -18,10 +18,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import typer
 
-from core.engine import DEFAULT_MEMORY_LIMIT, connect, engine_refusals
+from core.engine import DEFAULT_MEMORY_LIMIT, Engine, engine_name, engine_refusals, open_engine
 from core.errors import BadInput
 from core.lean import start_arrow_alone
-from core.limits import MOST_THREADS
+from core.limits import DEFAULT_ENGINE, ENGINES, MOST_THREADS
 from core.tables import EVENTS, USERS, VIDEOS, check_references, read_table, refuse_bad_text, scan_table
 from core.timewindows import Window, from_us, parse_utc, to_us
 from revenue_split.allocation import SplitResult, split_window
@@ -62,7 +62,7 @@ class Clock:
         self.seconds[name] = round(time.perf_counter() - begin, 3)
 
 
-def split_files(con: duckdb.DuckDBPyConnection, job: Job) -> dict[str, Any]:
+def split_files(con: Engine, job: Job) -> dict[str, Any]:
     """Reads, checks, scores, splits and writes; returns the summary. Raises BadInput with nothing written.
 
     Each UTC day of the window is scored by itself and the days are summed, as the database does it. Days before
@@ -100,12 +100,12 @@ def split_files(con: duckdb.DuckDBPyConnection, job: Job) -> dict[str, Any]:
             "creator_payouts": result.creators,
         }
         # The stage that writes the summary can not tell its own end: it is left out of the file.
-        summary = _summary(job, result, rows, clock, weighed=scored.weights is not None)
+        summary = _summary(job, result, rows, clock, engine=engine_name(con), weighed=scored.weights is not None)
         write_folder(job.out, tables, summary)
     return summary | {"seconds": clock.seconds}
 
 
-def _read(con: duckdb.DuckDBPyConnection, job: Job) -> tuple[pa.Table, pa.Table, dict[str, int], int | None]:
+def _read(con: Engine, job: Job) -> tuple[pa.Table, pa.Table, dict[str, int], int | None]:
     """Users and videos; the relations `users`, `videos`, `events` in `con`; rows in; the first event's time."""
     # Side by side; the first file in this order that is bad is the one that is named.
     with ThreadPoolExecutor(max_workers=2) as pool:
@@ -118,7 +118,7 @@ def _read(con: duckdb.DuckDBPyConnection, job: Job) -> tuple[pa.Table, pa.Table,
     return users, videos, {"users": users.num_rows, "videos": videos.num_rows, "events": events}, first
 
 
-def _read_events(con: duckdb.DuckDBPyConnection, job: Job, users: pa.Table, videos: pa.Table) -> tuple[int, int | None]:
+def _read_events(con: Engine, job: Job, users: pa.Table, videos: pa.Table) -> tuple[int, int | None]:
     """Their number and the time of the first; every one of them names a user and a video that there is."""
     files: dict[str, Path | str] = {"users": job.users, "videos": job.videos, "events": job.events}
     count, firsts, fits = 0, [], True
@@ -140,7 +140,7 @@ def _fits(users: pa.Table, videos: pa.Table, keys: pa.Table) -> bool:
     return True
 
 
-def _score(con: duckdb.DuckDBPyConnection, job: Job, videos: pa.Table, first: int | None) -> WindowScores:
+def _score(con: Engine, job: Job, videos: pa.Table, first: int | None) -> WindowScores:
     try:
         return score_window(
             con,
@@ -178,7 +178,9 @@ def viewer_weights(users: pa.Table) -> pa.Table:
     )
 
 
-def _summary(job: Job, result: SplitResult, rows: dict[str, int], clock: Clock, *, weighed: bool) -> dict[str, Any]:
+def _summary(
+    job: Job, result: SplitResult, rows: dict[str, int], clock: Clock, *, engine: str, weighed: bool
+) -> dict[str, Any]:
     return {
         "policy": job.policy.name,
         "model": job.policy.model,
@@ -193,7 +195,7 @@ def _summary(job: Job, result: SplitResult, rows: dict[str, int], clock: Clock, 
         "videos": result.videos.num_rows,
         "rows_in": rows,
         "seconds": dict(clock.seconds),
-        "engine": f"duckdb {duckdb.__version__}",
+        "engine": engine,
         "policy_rules": job.policy.to_json(),
         "notes": []
         if weighed
@@ -221,11 +223,17 @@ def main(
         str | None, typer.Option(metavar="ISO", help="When ages are taken; by default at each scored day's end.")
     ] = None,
     memory_limit: Annotated[
-        str, typer.Option(envvar="FAIRSHARE_MEMORY_LIMIT", help="DuckDB's; more is spilled to disk.")
+        str, typer.Option(envvar="FAIRSHARE_MEMORY_LIMIT", help="The engine's; more is spilled to disk.")
     ] = DEFAULT_MEMORY_LIMIT,
-    temp_dir: Annotated[Path | None, typer.Option(envvar="FAIRSHARE_TEMP_DIR", help="Where DuckDB spills to.")] = None,
+    temp_dir: Annotated[Path | None, typer.Option(envvar="FAIRSHARE_TEMP_DIR", help="Where it spills to.")] = None,
     threads: Annotated[
         int | None, typer.Option(envvar="FAIRSHARE_THREADS", min=1, max=MOST_THREADS, help="By default all.")
+    ] = None,
+    engine: Annotated[
+        str, typer.Option(envvar="FAIRSHARE_ENGINE", help=f"{' or '.join(ENGINES)}; see docs/spark.md.")
+    ] = DEFAULT_ENGINE,
+    spark_master: Annotated[
+        str | None, typer.Option(envvar="FAIRSHARE_SPARK_MASTER", help="By default Spark in this machine's Java.")
     ] = None,
 ) -> None:
     """Score a window and split a pool with files alone: no database, no network.
@@ -250,7 +258,12 @@ def main(
         as_of=parse_utc(as_of, name="--as-of") if as_of else None,
     )
     start_arrow_alone()
-    with connect(memory_limit=memory_limit, threads=threads, temp_dir=temp_dir) as con, engine_refusals():
+    with (
+        open_engine(
+            engine, memory_limit=memory_limit, threads=threads, temp_dir=temp_dir, spark_master=spark_master
+        ) as con,
+        engine_refusals(),
+    ):
         summary = split_files(con, job)
     typer.echo(json.dumps({name: summary[name] for name in REPORTED}, indent=2))
 

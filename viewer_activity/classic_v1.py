@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 
 from bot_account_detection.viewer_trust import POINT
+from core.engine import Engine
 from core.timewindows import Window
 from viewer_activity import signals
 from viewer_activity.creators import Floats, Ints, LatestScores
@@ -169,7 +169,7 @@ def is_early_success(d: Mapping[str, Floats], rule: Rule = RULE) -> np.ndarray:
 
 
 def score(
-    con: duckdb.DuckDBPyConnection,
+    con: Engine,
     window: Window,
     *,
     latest: LatestScores,
@@ -264,7 +264,7 @@ def _with_creators(
     return eis, cts, base + slope * cts / 100.0
 
 
-def _features(con: duckdb.DuckDBPyConnection, parts: Mapping[str, np.ndarray]) -> pa.ChunkedArray:
+def _features(con: Engine, parts: Mapping[str, np.ndarray]) -> pa.ChunkedArray:
     """The parts as JSON text; not-a-number stands for unknown, which is null in JSON."""
     table = pa.table({name: pa.array(values, from_pandas=True) for name, values in parts.items()})
     # Several batches, so that every core writes some of the text.

@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 
 from bot_account_detection import viewer_trust
+from core.engine import Engine
 from core.timewindows import Window
 from viewer_activity import budgets, classic_v1, signals
 from viewer_activity.classic_v1 import Parts
@@ -104,7 +104,7 @@ def early_boost(early_viewers: Floats, rule: Rule = RULE) -> Floats:
 
 
 def score(
-    con: duckdb.DuckDBPyConnection,
+    con: Engine,
     window: Window,
     *,
     latest: LatestScores,
@@ -171,7 +171,7 @@ def score(
     )
 
 
-def _figures(con: duckdb.DuckDBPyConnection, window: Window, as_of: datetime | None, with_quiet: bool) -> pa.Table:
+def _figures(con: Engine, window: Window, as_of: datetime | None, with_quiet: bool) -> pa.Table:
     rule = RULE.components
     signals.set_up(con, window, as_of)
     con.execute(f"set variable early_us = {rule.early_us}")

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import duckdb
 import pyarrow as pa
+
+from core.engine import Engine
 
 #: What every table of weights has; its other columns are the families' factors.
 COMMON = ("user_id", "weight", "cluster_id", "reasons")
 
 
-def kept_weights(con: duckdb.DuckDBPyConnection, weights: pa.Table) -> pa.Table:
+def kept_weights(con: Engine, weights: pa.Table) -> pa.Table:
     """The rows of `weights` of whoever acted in the window that `con` has scored last, ordered by id: user_id,
     weight, cluster_id, reasons, and as JSON the factors below 1.
     """

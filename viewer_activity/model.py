@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-import duckdb
 import pyarrow as pa
 
 from bot_account_detection.viewer_weights import weigh
+from core.engine import Engine
 from core.errors import BadInput
 from core.timewindows import Window
 from viewer_activity import classic_v1, fairshare_v1
@@ -21,7 +21,7 @@ class Scorer(Protocol):
 
     def __call__(
         self,
-        con: duckdb.DuckDBPyConnection,
+        con: Engine,
         window: Window,
         *,
         latest: LatestScores,
@@ -64,7 +64,7 @@ def model_named(name: str) -> Model:
 
 
 def score_window(
-    con: duckdb.DuckDBPyConnection,
+    con: Engine,
     name: str,
     window: Window,
     *,

@@ -49,7 +49,10 @@ liked as (
 ),
 -- How many of the creators whom each one praises would praise back by chance.
 back as (
-    select a.user_id, sum(least(1.0, g.praised * coalesce(s.praise_share, 0))) as by_chance
+    select
+        a.user_id,
+        -- In whole billionths: a sum of floats would depend on the order in which they come.
+        sum(round(1e9 * least(1.0, g.praised * coalesce(s.praise_share, 0)))::bigint)::double / 1e9 as by_chance
     from lively as a
     join generous as g on g.user_id = a.creator_id
     left join liked as s on s.creator_id = a.user_id

@@ -1,4 +1,4 @@
-"""Pairs found by sorting are the pairs of the definition in SQL, however much is held at a time."""
+"""What is done by sorting in process is what the definitions in SQL say, however much is held at a time."""
 
 from __future__ import annotations
 
@@ -8,39 +8,70 @@ import numpy as np
 import pytest
 
 from benchmarks.worlds import WEEK, world
-from bot_account_detection import meetings, viewer_weights
+from bot_account_detection import clusters, meetings, viewer_weights
 from bot_account_detection.thresholds import THRESHOLDS
+from bot_account_detection.ways import ByDefinition, BySorting
 from core.engine import connect
 
 #: Everything in a few hours on a few videos, so that thousands of pairs meet often.
 CLOSE = replace(THRESHOLDS, lockstep_block_us=24 * 3_600 * 10**6, lockstep_gap_us=6 * 3_600 * 10**6)
 
 
-def relations(con, events, seed, t):
+def relations(con, events, seed):
     made = world(events, seed=seed)
     for name in ("users", "videos", "events"):
         con.register(name, getattr(made, name))
     con.execute(f"set variable since_us = {WEEK.start_us}")
     con.execute(f"set variable until_us = {WEEK.end_us}")
     for relation in viewer_weights.RELATIONS:
-        con.execute(viewer_weights._sql(relation, t))
-
-
-def by_definition(con, t):
-    text = (viewer_weights.FOLDER / "lockstep.sql").read_text(encoding="utf-8")
-    text = text.format(neighbours=t.lockstep_neighbours)
-    return con.sql(text, params=t.parameters("lockstep")).to_arrow_table()
+        con.execute(viewer_weights._made(relation, 3))
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_sorting_finds_the_pairs_of_the_definition(seed):
     with connect(threads=2) as con:
-        relations(con, 20_000, seed, CLOSE)
-        wanted = by_definition(con, CLOSE)
-        found = viewer_weights.lockstep_pairs(con, CLOSE)
-    assert len(wanted) > 500
-    for name in wanted.column_names:
-        assert np.array_equal(wanted[name].to_numpy(), found[name]), name
+        relations(con, 20_000, seed)
+        wanted = ByDefinition(con).lockstep_pairs(CLOSE)
+        found = BySorting(con).lockstep_pairs(CLOSE)
+    assert len(wanted["one"]) > 500
+    for name in wanted:
+        assert np.array_equal(wanted[name], found[name]), name
+
+
+def test_sorting_finds_the_busy_spots_of_the_grouping():
+    found = []
+    for way in (ByDefinition, BySorting):
+        with connect(threads=2) as con:
+            relations(con, 20_000, 1)
+            way(con).find_busy_spots(CLOSE)
+            found.append(con.sql("select spot from busy_spots order by spot").fetchall())
+    assert len(found[0]) > 20
+    assert found[0] == found[1]
+
+
+def shapes():
+    """Pairs that make a chain, rings, stars, a tree, chance, and nothing at all."""
+    chance = np.random.default_rng(7)
+    chain = np.arange(99)
+    yield "chain", 100, chain, chain + 1
+    order = chance.permutation(200)
+    yield "shuffled chain", 200, order[:-1], order[1:]
+    ring = np.arange(60)
+    yield "rings", 60, ring, ring // 6 * 6 + (ring + 1) % 6
+    yield "star", 50, np.full(40, 49), np.arange(40)
+    yield "tree", 128, np.arange(1, 128), np.arange(1, 128) // 2
+    for edges in (50, 300, 600):
+        yield f"chance {edges}", 500, chance.integers(0, 500, edges), chance.integers(0, 500, edges)
+    none = np.zeros(0, np.int64)
+    yield "nothing", 5, none, none
+
+
+@pytest.mark.parametrize(("count", "one", "two"), [pytest.param(*rest, id=name) for name, *rest in shapes()])
+def test_groups_by_joining_are_the_groups(count, one, two):
+    with connect(threads=1) as con:
+        found = clusters.groups_by_joining(con, count, one, two)
+    for got, wanted in zip(found, clusters.groups(count, one, two), strict=True):
+        assert np.array_equal(got, wanted)
 
 
 def test_pairs_do_not_depend_on_how_many_meetings_are_held_at_a_time():

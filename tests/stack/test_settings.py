@@ -24,8 +24,8 @@ def _no_outer_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     for names in ALIASES.values():
         for name in names:
             monkeypatch.delenv(name, raising=False)
-    for name in ("FAIRSHARE_DATA_KEY", "FAIRSHARE_STACK", "FAIRSHARE_MEMORY_LIMIT", "FAIRSHARE_THREADS"):
-        monkeypatch.delenv(name, raising=False)
+    for name in ("DATA_KEY", "STACK", "MEMORY_LIMIT", "THREADS", "ENGINE"):
+        monkeypatch.delenv(f"FAIRSHARE_{name}", raising=False)
 
 
 def project(tmp_path: Path, *, dotenv: str = "", local: str = "") -> Path:
@@ -81,6 +81,7 @@ def test_legacy_names_and_tokens_are_accepted(tmp_path: Path) -> None:
         (HOSTED.replace("https://p.supabase.co", "p.supabase.co"), "not a web address"),
         (f"{HOSTED}FAIRSHARE_MEMORY_LIMIT=lots\n", "FAIRSHARE_MEMORY_LIMIT"),
         (f"{HOSTED}FAIRSHARE_THREADS=0\n", "FAIRSHARE_THREADS"),
+        (f"{HOSTED}FAIRSHARE_ENGINE=abacus\n", "FAIRSHARE_ENGINE"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_sentence_without_a_key(tmp_path: Path, dotenv: str, sentence: str) -> None:

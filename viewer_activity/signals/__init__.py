@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 
 from bot_account_detection import viewer_trust
+from core.engine import Engine
 from core.tables import EVENT_TYPES
 from core.timewindows import Window, to_us
 
@@ -33,7 +33,7 @@ def sql(name: str) -> str:
 
 
 def video_days(
-    con: duckdb.DuckDBPyConnection,
+    con: Engine,
     window: Window,
     *,
     early_us: int,
@@ -123,7 +123,7 @@ def _days(window: Window, as_of: datetime | None) -> dict[str, np.ndarray]:
     }
 
 
-def set_up(con: duckdb.DuckDBPyConnection, window: Window, as_of: datetime | None) -> dict[str, np.ndarray]:
+def set_up(con: Engine, window: Window, as_of: datetime | None) -> dict[str, np.ndarray]:
     """Makes the variables, the macros kind(event_type) and vts(…) and the relation window_days; returns its columns."""
     days = _days(window, as_of)
     con.register("window_days", pa.table(dict(days)))

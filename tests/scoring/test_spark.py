@@ -1,0 +1,240 @@
+"""Spark gives what DuckDB gives, byte for byte. Runs where `./run test` found Java 17; the refusals run everywhere."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+import cli
+from bot_account_detection import clusters
+from bot_account_detection.thresholds import THRESHOLDS
+from core.engine import connect, open_engine
+from core.errors import ConfigError
+from core.settings import ROOT
+from data.plan import Plan
+from data.simulator import attack_names, simulate
+
+on_spark = pytest.mark.skipif(
+    "FAIRSHARE_TEST_SPARK" not in os.environ, reason="./run test found no Java 17 or could not install Spark"
+)
+END = datetime(2026, 11, 10, tzinfo=UTC)
+DEFINITIONS = sorted(
+    path
+    for folder in ("bot_account_detection", "bot_account_detection/signals", "viewer_activity/signals")
+    for path in (ROOT / folder).glob("*.sql")
+)
+#: What only sorting in process asks for; they are tried on Spark by themselves.
+FOR_SORTING = ("people.sql", "placed_visits.sql", "spots.sql")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _quick_java():
+    """Less compiling, for a run of a minute; the threads of the Java that is started do not outlive the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
+        yield
+
+
+@pytest.fixture(scope="module")
+def week(tmp_path_factory):
+    """A small simulated week with every attack in it, and the options of `./run split` for it."""
+    folder = tmp_path_factory.mktemp("week")
+    world = simulate(Plan(end=END, days=9, users=400, max_videos=4, max_events=150), attack_names("all"))
+    for name in ("users", "videos", "events"):
+        pq.write_table(getattr(world, name), folder / f"{name}.parquet")
+    given = {name: folder / f"{name}.parquet" for name in ("users", "videos", "events")}
+    given |= {"start": END - timedelta(days=7), "end": END - timedelta(hours=5), "pool-cents": 1_000_003}
+    return [part for name, value in given.items() for part in (f"--{name}", str(value))]
+
+
+@pytest.fixture(scope="module")
+def asked():
+    """Every statement that Spark was given by the tests of this file."""
+    from core.spark_sql import Dialect
+
+    seen: list[str] = []
+    told = Dialect.statement
+
+    def noted(dialect, sql, parameters=None):
+        seen.append(sql)
+        return told(dialect, sql, parameters)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Dialect, "statement", noted)
+        yield seen
+
+
+def split(week, out, *more):
+    """The bytes of each table of `./run split`."""
+    cli.main(["split", *week, "--out", str(out), *more])
+    return {path.name: path.read_bytes() for path in out.glob("*.parquet")}
+
+
+@on_spark
+@pytest.mark.parametrize(("policy", "threads"), [("fairshare_v1", 2), ("classic_v1", 1)])
+def test_a_week_with_attacks_gives_the_same_bytes_on_both_engines(week, asked, tmp_path, policy, threads):
+    here = split(week, tmp_path / "duckdb", "--policy", policy)
+    there = split(
+        week, tmp_path / "spark", "--policy", policy, "--engine", "spark", "--threads", str(threads),
+        "--memory-limit", "1GB", "--temp-dir", str(tmp_path),
+    )  # fmt: skip
+    assert '"engine": "spark 4' in (tmp_path / "spark" / "summary.json").read_text()
+    assert len(here) == 4
+    assert there == here
+    if policy == "fairshare_v1":
+        weights = pq.read_table(tmp_path / "spark" / "viewer_weights.parquet")
+        assert len(weights) - weights["cluster_id"].null_count > 50  # groups were joined
+    assert not list(tmp_path.glob("fairshare-spark-*"))
+
+
+@pytest.fixture(scope="module")
+def spark(asked):
+    with open_engine("spark", memory_limit="1GB", threads=2) as engine:
+        yield engine
+
+
+def asked_for_sorting(engine, name):
+    """The columns of a definition, in one part where it is asked in parts."""
+    text = (ROOT / "bot_account_detection" / "signals" / name).read_text(encoding="utf-8").format(part=0, parts=1)
+    table = engine.sql(text, params=THRESHOLDS.parameters(name.removesuffix(".sql"))).to_arrow_table()
+    return {column: table[column].to_numpy() for column in table.column_names}
+
+
+@on_spark
+def test_the_definitions_that_are_for_sorting_run_on_spark_too(spark):
+    """So that each of them may be asked where it is faster one day; a hash is another number on another engine."""
+    import pyarrow as pa
+
+    chance = np.random.default_rng(3)
+    acts = {name: chance.integers(0, 20, 500) for name in ("ip_hash", "video_id", "user_id")}
+    acts["ts_us"] = chance.integers(0, 10**11, 500)
+    tables = {
+        "acts": pa.table(acts),
+        "lives": pa.table({name: chance.integers(0, 50, 90) for name in ("videos", "rarity", "fingerprint")}
+                          | {"user_id": np.arange(90)}),
+        "visits": pa.table({name: chance.integers(0, 20, 90) for name in ("video_id", "first_us")}
+                           | {"user_id": np.arange(90)}),
+        "persons": pa.table({"user_id": np.arange(90), "person": np.arange(90)[::-1]}),
+        "popular": pa.table({"video_id": np.arange(20), "place": np.arange(20), "rarity": np.arange(20)}),
+    }  # fmt: skip
+    found = []
+    with connect(threads=1) as duck:
+        for engine in (duck, spark):
+            for name, table in tables.items():
+                engine.register(name, table)
+            engine.execute("set variable until_us = 100000000000")
+            found.append({name: asked_for_sorting(engine, name) for name in FOR_SORTING})
+    for name in FOR_SORTING[:2]:
+        columns = [np.sort(np.stack(list(one[name].values()), axis=1), axis=0) for one in found]
+        assert np.array_equal(*columns), name
+    counts = [np.sort(np.unique(one["spots.sql"]["spot"], return_counts=True)[1]) for one in found]
+    assert np.array_equal(*counts)
+
+
+@on_spark
+def test_every_definition_has_been_run_on_spark(asked):
+    """A family that is added and not tried there makes this red. It is the last but the small ones, on purpose."""
+    everything = "\n".join(asked)
+    missing = [path.name for path in DEFINITIONS if not _words(path) <= set(everything.split("\n"))]
+    assert missing == []
+
+
+def _words(path):
+    """The lines that are the same however the parts of a definition are filled in."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return {line for line in lines if not re.search("[{}]", line) and line.strip() and not line.startswith("--")}
+
+
+@on_spark
+def test_wide_whole_numbers_become_the_same_floats_on_both(spark):
+    """DuckDB rounds the two halves of 64 bits each by itself, which now and then gives another last bit."""
+    chance = np.random.default_rng(5)
+    query = "select ({}::hugeint * {} + {})::double as x"
+    numbers = [tuple(int(n) for n in chance.integers(1, 2**62, 3)) for _ in range(200)]
+    text = " union all ".join(query.format(*three) for three in numbers)
+    text = f"select x from ({text}) order by x"
+    with connect() as duck:
+        wanted = duck.sql(text).to_arrow_table()["x"].to_numpy()
+    got = spark.sql(text).to_arrow_table()["x"].to_numpy()
+    once = np.sort([float(a * b + c) for a, b, c in numbers])
+    assert np.array_equal(got, wanted)
+    assert not np.array_equal(once, wanted)  # else this shows nothing
+
+
+@on_spark
+def test_groups_by_joining_are_the_groups(spark):
+    chance = np.random.default_rng(2)
+    one, two = chance.integers(0, 60, 45), chance.integers(0, 60, 45)
+    for got, wanted in zip(clusters.groups_by_joining(spark, 60, one, two), clusters.groups(60, one, two), strict=True):
+        assert np.array_equal(got, wanted)
+
+
+@on_spark
+@pytest.mark.parametrize(
+    ("statement", "words"),
+    [
+        ("drop table users", "questions only"),
+        ("select $nothing", "parameter nothing"),
+        ("select getvariable('nothing')", "variable nothing"),
+    ],
+)
+def test_what_spark_can_not_be_told_is_refused(statement, words):
+    from core.spark_sql import Dialect
+
+    with pytest.raises(ConfigError, match=words):
+        Dialect().statement(statement)
+
+
+def refused(week, tmp_path, capsys):
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["split", *week, "--out", str(tmp_path / "out"), "--engine", "spark"])
+    said = capsys.readouterr().err
+    assert (ended.value.code, said.count("\n")) == (2, 1)
+    assert not (tmp_path / "out").exists()
+    return said
+
+
+def test_without_java_one_line_says_so(week, tmp_path, capsys, monkeypatch):
+    monkeypatch.delenv("JAVA_HOME", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert "Spark needs Java 17 or newer, and none is found" in refused(week, tmp_path, capsys)
+
+
+def test_an_older_java_is_named(week, tmp_path, capsys, monkeypatch):
+    java = tmp_path / "bin" / "java"
+    java.parent.mkdir()
+    java.write_text("#!/bin/sh\necho 'openjdk version \"1.8.0_402\"' >&2\n")
+    java.chmod(0o755)
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path))
+    assert "this is Java 8" in refused(week, tmp_path, capsys)
+
+
+def test_without_its_packages_one_line_says_how_to_get_them(week, tmp_path, capsys, monkeypatch):
+    java = tmp_path / "bin" / "java"
+    java.parent.mkdir()
+    java.write_text("#!/bin/sh\necho 'openjdk version \"17.0.15\"' >&2\n")
+    java.chmod(0o755)
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path))
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: None if name == "pyspark" else find(name))
+    assert "the package pyspark: " in refused(week, tmp_path, capsys)
+
+
+def test_the_database_is_not_counted_by_spark():
+    from core.settings import Settings
+
+    asked = Settings(supabase_url="http://127.0.0.1:1", supabase_publishable_key="x", fairshare_engine="spark")
+    with pytest.raises(ConfigError, match=r"FAIRSHARE_ENGINE=spark is for \./run split"):
+        connect(asked)
+
+
+def test_an_engine_that_is_none_is_one_line(week, tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["split", *week, "--out", str(tmp_path / "out"), "--engine", "abacus"])
+    assert "there is no engine 'abacus'; there is duckdb and spark" in capsys.readouterr().err
