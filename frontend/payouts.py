@@ -215,7 +215,11 @@ def admin_list(me: Visitor, rows: Sequence[AdminPayout], holds: Sequence[Hold], 
         cards.empty("No payout yet", "What creators request is listed here.", icon="send")
         return
     states = st.pills(
-        "State", list(STATES), selection_mode="multi", format_func=lambda name: STATES[name][0], key="payouts_states"
+        "State",
+        list(STATES)[1:],
+        selection_mode="multi",
+        format_func=lambda name: STATES[name][0],
+        key="payouts_states",
     )
     shown = [row for row in rows if not states or row.status in states]
     st.dataframe(

@@ -132,7 +132,7 @@ EMPTY = [
     ("reviewer", "viewer-activity", "Viewer activity"),
     ("admin", "revenue-window", "Revenue window"),
     ("creator", "payouts", "No payout yet"),
-    ("creator", "payouts", "Add a payout method first."),
+    ("creator", "payouts", "Add a payout method first"),
     ("creator", "payouts", "no money moves"),
     ("admin", "all-payouts", "All payouts"),
 ]
