@@ -72,6 +72,22 @@ REGISTRY: tuple[Entry, ...] = (
         "Preview a revenue window and close it.",
     ),
     Entry(
+        "due-work",
+        "Due work",
+        "schedule",
+        "Administration",
+        frozenset({Role.ADMIN}),
+        "Jobs that run without a button, and what came of them.",
+    ),
+    Entry(
+        "audit",
+        "Audit",
+        "history",
+        "Administration",
+        frozenset({Role.ADMIN}),
+        "Who did what, when, with which figures.",
+    ),
+    Entry(
         "viewer-activity",
         "Viewer activity",
         "monitoring",

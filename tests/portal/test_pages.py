@@ -19,7 +19,7 @@ from tests.portal.scene import PASSWORD, Person
 from tests.portal.world import last_days, make_events, make_video, make_viewers
 
 pytestmark = pytest.mark.usefixtures("in_process")
-STAFF_ONLY = {"revenue-window"}
+STAFF_ONLY = {"revenue-window", "due-work", "audit"}
 
 
 def open_portal(monkeypatch: pytest.MonkeyPatch, stack: Any, person: Person | None) -> AppTest:
@@ -53,7 +53,7 @@ def test_the_menu_follows_the_role() -> None:
     assert menu[Role.VIEWER] == {"home", "account"}
     assert menu[Role.CREATOR] == {"dashboard", "viewer-activity", "account"}
     assert menu[Role.REVIEWER] == {"viewer-activity", "account"}
-    assert menu[Role.ADMIN] == {"revenue-window", "viewer-activity", "account"}
+    assert menu[Role.ADMIN] == {"revenue-window", "due-work", "audit", "viewer-activity", "account"}
     assert pages_for() == ()
 
 
@@ -112,7 +112,9 @@ def test_behind_a_broken_page_guard_the_database_still_says_no(
     assert not page.metric
 
 
-@pytest.mark.parametrize("path", ["dashboard", "home", "account", "viewer-activity", "revenue-window"])
+@pytest.mark.parametrize(
+    "path", ["dashboard", "home", "account", "viewer-activity", "revenue-window", "due-work", "audit"]
+)
 def test_no_page_shows_anything_without_a_session(monkeypatch: pytest.MonkeyPatch, stack: Any, path: str) -> None:
     monkeypatch.setattr(navigation, "pages_for", lambda *roles, local=False: REGISTRY)
     page = go(open_portal(monkeypatch, stack, None), path)
