@@ -42,6 +42,7 @@ COMMANDS = (
     Command("import", "data.importers:main", "bring users, videos and events from files into Supabase"),
     Command("score", "viewer_activity.score:main", "score closed days and keep the result"),
     Command("split", "revenue_split.split:main", "score and split a pool with files alone"),
+    Command("explain", "revenue_split.explain:main", "say why a video's events counted as they did, with files alone"),
     Command("close-window", "revenue_split.windows:main", "preview or close a revenue window"),
     Command("monthly", "revenue_split.monthly:main", "score, close and state a month, once"),
     Command("reverse-window", "revenue_split.reversal:main", "take a closed revenue window back"),

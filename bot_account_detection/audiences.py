@@ -131,15 +131,22 @@ class Visitors:
         )
 
 
-def loyalty(parts: Sequence[Visitors], creators: int) -> Iterator[tuple[Main, Floats]]:
-    """Each part's accounts with how much of other people's passing visits their main creator has: the popularity that
-    is nobody's main errand.
+def loyalty(
+    parts: Sequence[Visitors], standing: Floats, creators: int, t: Thresholds = THRESHOLDS
+) -> Iterator[tuple[Main, Floats]]:
+    """Each part's accounts with how popular their main creator is: its part of the passing visits, those that are
+    nobody's main errand; more where it reaches so many people that it is the main errand of most.
     """
+    micro = np.rint(standing * 1e6)
+    people = sum(float(micro[part.main.account].sum()) for part in parts)
+    reach = np.zeros(creators)
+    for part in parts:
+        reach += _sums(part.creator, micro[part.account], creators)
     passing = np.zeros(creators)
     for part in parts:
         passing[: len(part.reached)] += part.reached
         passing -= _sums(part.main.creator, part.main.visits, creators)
-    popularity = passing / max(1.0, float(passing.sum()))
+    popularity = passing / max(1.0, float(passing.sum())) / _unknown(reach, people, t)
     for part in parts:
         yield part.main, popularity[part.main.creator]
 
@@ -192,8 +199,13 @@ def errands(
     for (name, cell), room in rooms.items():
         mine = np.flatnonzero(mine_kinds[name] == cell)
         prior = micro[account[mine]] / 1e6
-        factors[name][mine] = families.as_usual(creator[mine], prior, room.allowed, room.common, t)
+        factors[name][mine] = families.as_usual(creator[mine], prior, room.usual, room.slack, room.common, t)
     return Errands(account, creator, used, factors)
+
+
+def _unknown(reached: Floats, everybody: float, t: Thresholds) -> Floats:
+    """1 for creators that nobody knows, next to 0 from half of everybody on: whom so many visit is no odd choice."""
+    return np.maximum(1.0 - reached / (t.crowd_reach * max(everybody, 1.0)), 1e-6)
 
 
 def _kind(name: str) -> Callable[[Visitors], np.ndarray]:
@@ -268,10 +280,18 @@ def _numbered(code: Ints) -> tuple[Ints, Ints]:
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """How many of a kind each creator's audience may have, and what part of an audience usually is of the kind."""
+    """How many of a kind each creator's audience may have, how many more if they are established, and what part of an
+    audience usually is of the kind.
+    """
 
-    allowed: Floats
+    usual: Floats
+    slack: Floats
     common: float
+
+    @property
+    def allowed(self) -> Floats:
+        """The most that there may be."""
+        return self.usual + self.slack
 
 
 def _rooms(
@@ -291,14 +311,13 @@ def _rooms(
     rooms: dict[tuple[str, int], Room] = {}
     for _ in range(t.crowd_rounds):
         total = _sums(at, counted, creators)
-        # Whom so many visit that they are nobody's odd choice.
-        known = np.maximum(1.0 - total / (t.crowd_reach * max(everybody, 1.0)), 1e-6)
+        unknown = _unknown(total, everybody, t)
         left = np.ones(len(at))
         for kind, member in members.items():
             others = np.maximum(total - _sums(at, counted * member, creators), 1.0)
             mean, most = usual[kind]
-            slack = float(getattr(t, f"slack_{kind[0]}"))
-            rooms[kind] = Room((slack + most * others) / known, mean / (1.0 + mean))
+            slack = float(getattr(t, f"slack_{kind[0]}")) + max(0.0, t.crowd_part - most) * others
+            rooms[kind] = Room(most * others / unknown, slack / unknown, mean / (1.0 + mean))
             part = np.minimum(1.0, rooms[kind].allowed / np.maximum(many[kind], 1.0))
             part = np.maximum(part, families.said_by_chance(rooms[kind].common, t))
             left = np.where(member, np.minimum(left, part[at]), left)

@@ -114,10 +114,10 @@ def usual(members: Floats, standing: Floats, audience: Floats, t: Thresholds = T
     order = np.argsort(ratio, kind="stable")
     order = order[audience[order] >= t.crowd_audience]
     if not len(order):
-        return 0.0, t.crowd_part
+        return 0.0, 0.0
     ordinary = order[: max(1, int(np.ceil(len(order) * (1.0 - t.crowd_trim))))]
     mean = float(members[ordinary].sum() / max(1.0, float(others[ordinary].sum())))
-    return mean, max(t.crowd_part, t.crowd_times_usual * mean, t.crowd_times_most * float(ratio[ordinary[-1]]))
+    return mean, max(t.crowd_times_usual * mean, t.crowd_times_most * float(ratio[ordinary[-1]]))
 
 
 def one_shot(all_visits: Floats, t: Thresholds = THRESHOLDS) -> Ints:
@@ -168,13 +168,15 @@ def batch(age_days: Floats, t: Thresholds = THRESHOLDS) -> Ints:
     return np.where(known, np.searchsorted(edges, age_days, side="right"), -1)
 
 
-def as_usual(group: Ints, prior: Floats, allowed: Floats, common: float, t: Thresholds = THRESHOLDS) -> Floats:
+def as_usual(
+    group: Ints, prior: Floats, allowed: Floats, slack: Floats, common: float, t: Thresholds = THRESHOLDS
+) -> Floats:
     """The factors of accounts of which one audience has too many, so that they count as the number that is usual.
     Those who are counted first are the ones with the least against them, so strangers who are sent to a rival do not
     take the place of the rival's fans. What is common on the platform is no evidence at all.
 
-    `group` and `prior` have one entry a member, `allowed` one entry a group; `common` is the part of an audience that
-    usually is of the kind.
+    `group` and `prior` have one entry a member, `allowed` and `slack` one entry a group: how many are usual, and how
+    many more are no question if they are established; `common` is the part of an audience that usually is of the kind.
     """
     factor = np.ones(len(group))
     who = np.lexsort((-prior, group))
@@ -183,7 +185,9 @@ def as_usual(group: Ints, prior: Floats, allowed: Floats, common: float, t: Thre
     start = np.flatnonzero(level)
     size = np.diff(start, append=len(who))
     above = start - np.searchsorted(group[who], group[who][start])
-    room = np.clip((allowed[group[who][start]] - above) / np.maximum(size, 1), t.crowd_least, 1.0)
+    more = np.minimum(1.0, prior[who][start] / t.least_with_one_family) ** 2
+    left = allowed[group[who][start]] + more * slack[group[who][start]] - above
+    room = np.clip(left / np.maximum(size, 1), t.crowd_least, 1.0)
     factor[who] = np.repeat(room, size)
     return np.maximum(factor, said_by_chance(common, t))
 
@@ -233,7 +237,14 @@ def circle(
     partners = np.bincount(one[praise > 0], minlength=count).astype(np.float64)
     back = np.zeros(count)
     back[one] = partners_by_chance
-    many = (partners >= t.circle_partners) & (surprise(partners, t.circle_taste * back) >= t.circle_evidence)
+    many = surprise(partners, t.circle_taste * back) >= t.circle_evidence
+    # The same of what comes after the first mutual praise, which chance may have brought about.
+    more, by_habit = (
+        np.bincount(one, values, count).astype(np.float64)
+        for values in (np.maximum(praised - 1.0, 0.0), praise_expected)
+    )
+    many |= surprise(more, by_habit) >= t.circle_evidence
+    many &= partners >= t.circle_partners
     praising |= many[one] & many[two] & (praise > 0)
     inside = np.bincount(one[visiting | praising], given[visiting | praising], count)
     total = np.ones(count)

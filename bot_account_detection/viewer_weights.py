@@ -84,7 +84,7 @@ def weigh(
     strict, loose, cluster, size = _lockstep(way, ids, t)
     standing = np.prod([*factors.values(), strict], axis=0)
     visitors, creators = _visitors(con, ids, t)
-    factors["concentration"] = _concentration(visitors, len(creators), len(ids), t)
+    factors["concentration"] = _concentration(visitors, standing, len(creators), t)
     odd = errands(visitors, standing, families.batch(people["age_days"], t), len(creators), t)
     factors |= {name: odd.by_account(name, len(ids)) for name in AUDIENCE}
     factors["lockstep"] = corroborated(strict, loose, factors, t)
@@ -212,9 +212,9 @@ def _visitors(con: Engine, ids: Ints, t: Thresholds) -> tuple[list[Visitors], In
     return parts, creators.to_numpy()
 
 
-def _concentration(visitors: list[Visitors], creators: int, count: int, t: Thresholds) -> Floats:
-    factor = np.ones(count)
-    for mine, popularity in loyalty(visitors, creators):
+def _concentration(visitors: list[Visitors], standing: Floats, creators: int, t: Thresholds) -> Floats:
+    factor = np.ones(len(standing))
+    for mine, popularity in loyalty(visitors, standing, creators, t):
         factor[mine.account] = families.concentration(mine.visits, mine.all_visits, popularity, t)
     return factor
 

@@ -1,5 +1,4 @@
-"""The three tables that every reader of files agrees on: users, videos, events; and the checks that let them
-in.
+"""The tables that every reader of files agrees on: users, videos, events, labels; and the checks that let them in.
 
 `read_table` turns a Parquet, CSV or JSON lines file into exactly the columns of a `TableSpec`, or raises one
 `BadInput` that names the file, the column and the first bad row. `scan_table` gives DuckDB the same rows
@@ -27,6 +26,7 @@ from core.table_values import BadValue, Kind, arrow_type, converted, is_exact
 from core.timewindows import EARLIEST, LATEST
 
 EVENT_TYPES = ("view", "like", "comment", "share", "follow", "report", "pause")
+VERDICTS = ("confirmed", "cleared")
 #: Rows that are checked at once: few enough to stay in the cache.
 SLICE_ROWS = 1 << 17
 
@@ -101,6 +101,18 @@ VIDEOS = TableSpec(
         Column("duration_s", Kind.NUMBER, low=0, high=10_000_000, zero_is_unknown=True),
         Column("eis_current", Kind.NUMBER, low=0, high=100),
         _time("eis_updated_at"),
+    ),
+)
+LABELS = TableSpec(
+    "labels",
+    "user_id",
+    (
+        _id("user_id"),
+        Column("verdict", Kind.TEXT, choices=VERDICTS),
+        Column("reason_code", Kind.TEXT),
+        _time("expires_at"),
+        Column("reports_upheld", Kind.INTEGER, low=0),
+        Column("reports_dismissed", Kind.INTEGER, low=0),
     ),
 )
 EVENTS = TableSpec(

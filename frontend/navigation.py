@@ -95,6 +95,22 @@ REGISTRY: tuple[Entry, ...] = (
         frozenset({Role.CREATOR, Role.REVIEWER, Role.ADMIN}),
         "Integrity scores of videos, day by day.",
     ),
+    Entry(
+        "explanations",
+        "Explanations",
+        "help_center",
+        "Integrity",
+        frozenset({Role.CREATOR, Role.REVIEWER, Role.ADMIN}),
+        "Why events of a video counted as they did, and what can be done.",
+    ),
+    Entry(
+        "clusters",
+        "Clusters",
+        "hub",
+        "Integrity",
+        frozenset({Role.REVIEWER, Role.ADMIN}),
+        "Accounts that act as one, with their evidence, and verdicts on them.",
+    ),
     Entry("account", "Account", "manage_accounts", "My account", _SIGNED_IN, "Password and signing out everywhere."),
     Entry("mailbox", "Mailbox", "mail", "Local", _ANYBODY, "Mail that this local stack would send.", local_only=True),
 )

@@ -145,7 +145,7 @@ def _read_in_bulk(
         f"where kind = 'creator_carried' and currency = {currency_word} and balance_cents <> 0",
         _CARRIED,
     )
-    fits = f"s.weighed_start = {start} and s.weighed_end = {end}" if as_one else "true"
+    fits = f"s.weighed_start = {start} and s.weighed_end = {end} and not s.is_stale" if as_one else "true"
     final = (
         "exists (select from public.revenue_windows w where w.status = 'closed' and w.model = s.model "
         "and w.window_start <= s.window_start and s.window_end <= w.window_end)"
@@ -154,7 +154,7 @@ def _read_in_bulk(
         "select d::date as day from generate_series("  # noqa: S608 times and a quoted word
         f"{start}, {end} - interval '1 microsecond', interval '24 hours') d "
         "where exists (select from public.event e where e.ts >= d and e.ts < d + interval '24 hours') "
-        "and not exists (select from public.scored_days s where s.window_start = d "
+        "and not exists (select from public.scored_day_states s where s.window_start = d "
         f"and s.window_end = d + interval '24 hours' and s.model = {model_word} and ({fits} or {final})) order by 1",
         pa.schema([("day", pa.date32())]),
     )
@@ -190,11 +190,11 @@ def _carried_by_pages(client: Client, currency: str) -> pa.Table:
 def _is_unscored(client: Client, day: Window, model: str, weighed_over: Window | None) -> bool:
     start, end = day.start.isoformat(), day.end.isoformat()
     with api_refusals():
-        marks = client.table("scored_days").select("model").eq("model", model)
+        marks = client.table("scored_day_states").select("model").eq("model", model)
         marks = marks.eq("window_start", start).eq("window_end", end)
         if weighed_over is not None:
             over = (weighed_over.start.isoformat(), weighed_over.end.isoformat())
-            marks = marks.eq("weighed_start", over[0]).eq("weighed_end", over[1])
+            marks = marks.eq("weighed_start", over[0]).eq("weighed_end", over[1]).eq("is_stale", False)
         if marks.execute().data:
             return False
         final = client.table("revenue_windows").select("id").eq("status", "closed").eq("model", model)

@@ -22,12 +22,22 @@ from core.engine import DEFAULT_MEMORY_LIMIT, Engine, engine_name, engine_refusa
 from core.errors import BadInput
 from core.lean import start_arrow_alone
 from core.limits import DEFAULT_ENGINE, ENGINES, MOST_THREADS
-from core.tables import EVENTS, USERS, VIDEOS, check_references, read_table, refuse_bad_text, scan_table
+from core.tables import (
+    EVENTS,
+    LABELS,
+    USERS,
+    VIDEOS,
+    check_references,
+    first_not_in,
+    read_table,
+    refuse_bad_text,
+    scan_table,
+)
 from core.timewindows import Window, from_us, parse_utc, to_us
 from revenue_split.allocation import SplitResult, split_window
 from revenue_split.outputs import SUMMARY, check_folder, write_folder
 from revenue_split.policy import DEFAULT_POLICY, MOST_CENTS, POLICIES, Policy, policy_named
-from viewer_activity.model import WindowScores, score_window
+from viewer_activity.model import WindowScores, model_named, score_window
 from viewer_activity.signals import DAY_US
 
 RESULTS = ("viewer_weights", "video_aggregates", "video_rev_shares", "creator_payouts")
@@ -47,6 +57,8 @@ class Job:
     out: Path
     use_caps: bool = True
     as_of: datetime | None = None
+    #: What people decided about accounts.
+    labels: Path | None = None
 
 
 @dataclass(slots=True)
@@ -75,9 +87,10 @@ def split_files(con: Engine, job: Job) -> dict[str, Any]:
     check_folder(job.out, FILES)
     clock = Clock()
     with clock.stage("read"):
-        users, videos, rows, first = _read(con, job)
+        users, videos, rows, first = read_inputs(con, job)
+        labels = read_labels(job, users)
     with clock.stage("score"):
-        scored = _score(con, job, videos, first)
+        scored = score_inputs(con, job, videos, first, labels)
         scores = scored.days
     with clock.stage("split"):
         result = split_window(
@@ -105,7 +118,7 @@ def split_files(con: Engine, job: Job) -> dict[str, Any]:
     return summary | {"seconds": clock.seconds}
 
 
-def _read(con: Engine, job: Job) -> tuple[pa.Table, pa.Table, dict[str, int], int | None]:
+def read_inputs(con: Engine, job: Job) -> tuple[pa.Table, pa.Table, dict[str, int], int | None]:
     """Users and videos; the relations `users`, `videos`, `events` in `con`; rows in; the first event's time."""
     # Side by side; the first file in this order that is bad is the one that is named.
     with ThreadPoolExecutor(max_workers=2) as pool:
@@ -140,7 +153,24 @@ def _fits(users: pa.Table, videos: pa.Table, keys: pa.Table) -> bool:
     return True
 
 
-def _score(con: Engine, job: Job, videos: pa.Table, first: int | None) -> WindowScores:
+def read_labels(job: Job, users: pa.Table) -> pa.Table | None:
+    """What people decided; every label names an account that there is."""
+    if job.labels is None:
+        return None
+    if not model_named(job.policy.model).weighs:
+        raise BadInput(
+            f"{job.policy.name} counts everybody in full, so that no verdict changes anything", file=job.labels
+        )
+    labels = read_table(job.labels, LABELS)
+    named = labels["user_id"].to_numpy()
+    row = first_not_in(named, users["id"].to_numpy())
+    if row is not None:
+        sentence = f"{named[row]} is not the id of any row in users"
+        raise BadInput(sentence, file=job.labels, column="user_id", row=row + 1)
+    return labels
+
+
+def score_inputs(con: Engine, job: Job, videos: pa.Table, first: int | None, labels: pa.Table | None) -> WindowScores:
     try:
         return score_window(
             con,
@@ -150,6 +180,7 @@ def _score(con: Engine, job: Job, videos: pa.Table, first: int | None) -> Window
             videos=videos,
             as_of=job.as_of,
             with_quiet=True,
+            labels=labels,
         )
     except duckdb.InvalidInputException:
         # Free text is left to the engine, so that a good log is read once; which row it was is looked up only now.
@@ -222,6 +253,10 @@ def main(
     as_of: Annotated[
         str | None, typer.Option(metavar="ISO", help="When ages are taken; by default at each scored day's end.")
     ] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Verdicts of people on accounts, which outrank the machine."),
+    ] = None,
     memory_limit: Annotated[
         str, typer.Option(envvar="FAIRSHARE_MEMORY_LIMIT", help="The engine's; more is spilled to disk.")
     ] = DEFAULT_MEMORY_LIMIT,
@@ -242,6 +277,10 @@ def main(
     event_type and ts may be missing or empty. Events from --end on are left out; events before --start are never
     paid and serve the creators' past alone. Each UTC day is scored by itself and the days are summed.
 
+    --labels has the columns user_id, verdict (confirmed or cleared), reason_code, expires_at, reports_upheld and
+    reports_dismissed, all but the first optional: a confirmed account counts for nothing and a cleared one in full
+    in windows that end before the verdict expires.
+
     Writes viewer_weights.parquet, video_aggregates.parquet, video_rev_shares.parquet, creator_payouts.parquet and
     summary.json; all of them or, on any error, none. With KYC caps, a creator whose level is unknown gets nothing
     yet, and the summary says so. allocated_cents + residual_cents == pool_cents, always.
@@ -256,6 +295,7 @@ def main(
         out=out,
         use_caps=not no_kyc_caps,
         as_of=parse_utc(as_of, name="--as-of") if as_of else None,
+        labels=labels,
     )
     start_arrow_alone()
     with (

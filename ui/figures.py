@@ -248,6 +248,47 @@ def contributions(parts: Sequence[tuple[str, float | None, float]], *, colours: 
     return Figure(option, f"Parts of the score, the costliest first: {told}.", table, height=200)
 
 
+def stack(parts: Sequence[tuple[str, float, str]], *, unit: str, colours: Palette, formats: Formats) -> Figure:
+    """Parts of a whole side by side in one bar: `(label, amount, colour)`."""
+    total = sum(amount for _, amount, _ in parts)
+    option = {
+        "animation": False,
+        "grid": {"left": 0, "right": 0, "top": 4, "height": 30},
+        "legend": {
+            "type": "scroll",
+            "bottom": 0,
+            "left": 0,
+            "textStyle": {"color": colours.soft},
+            "pageTextStyle": {"color": colours.soft},
+            "pageIconColor": colours.soft,
+        },
+        "tooltip": {"trigger": "item"},
+        "xAxis": {"type": "value", "min": 0, "max": total, "show": False},
+        "yAxis": {"type": "category", "data": [""], "show": False},
+        "series": [
+            {
+                "type": "bar",
+                "name": label,
+                "stack": "whole",
+                "barWidth": 26,
+                "data": [round(amount, 1)],
+                "itemStyle": {"color": tint},
+            }
+            for label, amount, tint in parts
+        ],
+    }
+    shares = [formats.percent(amount / total if total else None) for _, amount, _ in parts]
+    table = pd.DataFrame(
+        {
+            "part": [label for label, _, _ in parts],
+            unit: [formats.decimal(amount) for _, amount, _ in parts],
+            "share": shares,
+        }
+    )
+    told = ", ".join(f"{label} {share}" for (label, _, _), share in zip(parts, shares, strict=True))
+    return Figure(option, f"Parts of {formats.count(round(total))} {unit}: {told}.", table, height=78)
+
+
 def flow(
     links: Sequence[tuple[str, str, int]],
     *,

@@ -65,35 +65,59 @@ def report_credibility(d: Mapping[str, Floats], rule: Rule = RULE) -> tuple[Floa
     return classic_v1.clamp_score(rule.components.no_report - points / weight), parts
 
 
-def settled(score: Floats, people: Floats, unknown: float, rule: Rule = RULE) -> Floats:
+@dataclass(frozen=True, slots=True)
+class Usual:
+    """The platform's means of a window, with which the figures of few people are taken together."""
+
+    likes: float
+    comments: float
+    comment_quality: float
+    like_integrity: float
+    level: float
+
+
+def mean(score: Floats, people: Floats, unknown: float) -> float:
+    """The mean over people, `unknown` without any."""
+    total = float(people.sum())
+    return float((people * score).sum()) / total if total > 0 else unknown
+
+
+def settled(score: Floats, people: Floats, unknown: float, rule: Rule = RULE, *, usual: float | None = None) -> Floats:
     """What few people did is taken together with what the platform's people do, without a step: one robot's comment
     on a day without others must not set the quality of the comments, and nobody's silence is a fault.
     """
     score = np.nan_to_num(score, nan=unknown)
-    total = float(people.sum())
-    mean = float((people * score).sum()) / total if total > 0 else unknown
+    usual = mean(score, people, unknown) if usual is None else usual
     part = people / (people + rule.settled_people)
-    return part * score + (1.0 - part) * mean
+    return part * score + (1.0 - part) * usual
 
 
-def rates(d: Mapping[str, Floats], rule: Rule = RULE) -> dict[str, Floats]:
+def rates(d: Mapping[str, Floats], rule: Rule = RULE, *, usual: Usual | None = None) -> dict[str, Floats]:
     """Figures for the engagement component in which as many ordinary viewers as `shrinkage_viewers` are added to each
     audience: a rate of five viewers is cut off at the target far more often by chance than a rate of five hundred.
     """
-    total, more = float(d["viewers"].sum()), rule.shrinkage_viewers
-    added = {name: more * float(d[name].sum()) / total if total > 0 else 0.0 for name in ("likes", "comments")}
-    return {**d, "views": d["views"] + more, **{name: d[name] + usual for name, usual in added.items()}}
+    more = rule.shrinkage_viewers
+    per_viewer = {name: _per_viewer(d, name) if usual is None else getattr(usual, name) for name in _RATES}
+    added = {name: more * rate for name, rate in per_viewer.items()}
+    return {**d, "views": d["views"] + more, **{name: d[name] + extra for name, extra in added.items()}}
 
 
-def shrunk(scores: Floats, viewers: Floats, rule: Rule = RULE) -> tuple[Floats, Parts]:
+_RATES = ("likes", "comments")
+
+
+def _per_viewer(d: Mapping[str, Floats], name: str) -> float:
+    total = float(d["viewers"].sum())
+    return float(d[name].sum()) / total if total > 0 else 0.0
+
+
+def shrunk(scores: Floats, viewers: Floats, rule: Rule = RULE, *, usual: float | None = None) -> tuple[Floats, Parts]:
     """A score of few viewers says little, so it is taken together with the platform's mean: half and half at forty
     counted viewers. A small creator is neither punished nor rewarded for being small.
     """
-    total = float(np.sum(viewers))
-    mean = float(np.sum(viewers * scores)) / total if total > 0 else classic_v1.RULE.no_like
+    usual = mean(scores, viewers, classic_v1.RULE.no_like) if usual is None else usual
     own = viewers / (viewers + rule.shrinkage_viewers)
-    parts = {"eis_before": scores, "own_part": own, "platform_mean": np.full(len(scores), mean)}
-    return own * scores + (1.0 - own) * (mean + rule.benefit_of_doubt), parts
+    parts = {"eis_before": scores, "own_part": own, "platform_mean": np.full(len(scores), usual)}
+    return own * scores + (1.0 - own) * (usual + rule.benefit_of_doubt), parts
 
 
 def early_boost(early_viewers: Floats, rule: Rule = RULE) -> Floats:
@@ -117,28 +141,14 @@ def score(
     `con` holds `users`, `videos`, `events` and `weights` (user_id, weight, cluster_id). A creator's past is no part
     of this score, so `latest` is brought up to date and not read. Ordered by day and video.
     """
-    table = _figures(con, window, as_of, with_quiet)
-    d = {name: table[name].to_numpy() for name in table.column_names}
-    for name in ("like_vts", "comment_vts"):
-        d[name] = d[name] / viewer_trust.POINT
-    d["age_h"] = (d["as_of_us"] - d["created_us"].astype(np.float64)) / 3600e6
-    # Neither addresses nor the pace of likes are judged here.
-    d["users_per_address"] = d["pace_cv"] = np.full(table.num_rows, np.nan)
-    rule = RULE.components
-    ae, ae_parts = classic_v1.authentic_engagement(rates(d), rule)
-    cq, cq_parts = classic_v1.comment_quality(d, rule)
-    cq = settled(cq, d["commenters"], rule.no_comment)
-    li, li_parts = classic_v1.like_integrity(d, rule)
-    li = settled(li, d["likes"], rule.no_like)
-    rc, rc_parts = report_credibility(d)
-    w_ae, w_cq, w_li, w_rc = rule.weights
-    # Reports are left out of what is shrunk: a platform's mean must not move with one video's reports.
-    before = w_ae * ae + w_cq * cq + w_li * li + w_rc * rule.no_report
-    level, shrink_parts = shrunk(before, d["viewers"])
-    eis = classic_v1.clamp_score(level - rc_parts["report_points"])
+    _weigh_events(con, window, as_of)
+    d = read_figures(con, with_quiet=with_quiet)
+    judged = judge(d)
+    eis = judged.eis
     _bring_up(latest, d, eis)
-    parts = {"position": np.arange(len(eis)), **ae_parts, **cq_parts, **li_parts, **rc_parts, **shrink_parts}
-    parts |= {
+    parts = {
+        "position": np.arange(len(eis)),
+        **judged.parts,
         "raw_viewers": d["raw_viewers"],
         "counted_viewers": d["viewers"],
         "early_viewers": d["early_viewers"],
@@ -156,10 +166,10 @@ def score(
             "window_end": pa.array(d["end_us"], pa.int64()).cast(time),
             "model": pa.array([NAME] * len(eis), pa.string()),
             "eis": eis,
-            "authentic_engagement": ae,
-            "comment_quality": cq,
-            "like_integrity": li,
-            "report_credibility": rc,
+            "authentic_engagement": judged.engagement,
+            "comment_quality": judged.comments,
+            "like_integrity": judged.likes,
+            "report_credibility": judged.reports,
             "counted_share": pa.array(np.minimum(1.0, d["weighted_units"] / np.maximum(units, 1)), mask=units == 0),
             **counts,
             "active_viewers": np.maximum(1, d["raw_viewers"]),
@@ -171,7 +181,49 @@ def score(
     )
 
 
-def _figures(con: Engine, window: Window, as_of: datetime | None, with_quiet: bool) -> pa.Table:
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """The score of each video and day with its four components, what each looked at, and the means they were taken
+    together with.
+    """
+
+    eis: Floats
+    engagement: Floats
+    comments: Floats
+    likes: Floats
+    reports: Floats
+    parts: Parts
+    usual: Usual
+
+
+def judge(d: Mapping[str, Floats], rule: Rule = RULE, *, usual: Usual | None = None) -> Judged:
+    """The scores of `d` as `read_figures` gives it; `usual` are the platform's means, by default those of `d`."""
+    c = rule.components
+    ae, ae_parts = classic_v1.authentic_engagement(rates(d, rule, usual=usual), c)
+    cq, cq_parts = classic_v1.comment_quality(d, c)
+    li, li_parts = classic_v1.like_integrity(d, c)
+    if usual is None:
+        cq_mean = mean(np.nan_to_num(cq, nan=c.no_comment), d["commenters"], c.no_comment)
+        li_mean = mean(np.nan_to_num(li, nan=c.no_like), d["likes"], c.no_like)
+    else:
+        cq_mean, li_mean = usual.comment_quality, usual.like_integrity
+    cq = settled(cq, d["commenters"], c.no_comment, rule, usual=cq_mean)
+    li = settled(li, d["likes"], c.no_like, rule, usual=li_mean)
+    rc, rc_parts = report_credibility(d, rule)
+    w_ae, w_cq, w_li, w_rc = c.weights
+    # Reports are left out of what is shrunk: a platform's mean must not move with one video's reports.
+    before = w_ae * ae + w_cq * cq + w_li * li + w_rc * c.no_report
+    level, shrink_parts = shrunk(before, d["viewers"], rule, usual=None if usual is None else usual.level)
+    eis = classic_v1.clamp_score(level - rc_parts["report_points"])
+    parts = {**ae_parts, **cq_parts, **li_parts, **rc_parts, **shrink_parts}
+    if usual is None:
+        level_mean = mean(before, d["viewers"], classic_v1.RULE.no_like)
+        usual = Usual(_per_viewer(d, "likes"), _per_viewer(d, "comments"), cq_mean, li_mean, level_mean)
+    return Judged(eis, ae, cq, li, rc, parts, usual)
+
+
+def _weigh_events(con: Engine, window: Window, as_of: datetime | None) -> None:
+    """Makes weighted_events and viewer_rates, what every figure is taken from."""
     rule = RULE.components
     signals.set_up(con, window, as_of)
     con.execute(f"set variable early_us = {rule.early_us}")
@@ -186,9 +238,20 @@ def _figures(con: Engine, window: Window, as_of: datetime | None, with_quiet: bo
     rates = budgets.rates(size, weight, budgets.scale(size, weight, RULE.evenness))
     femto = pa.array(np.rint(rates * FEMTO).astype(np.int64))
     con.register("viewer_rates", pa.table({"user_id": people["user_id"], "rate_femto": femto}))
+
+
+def read_figures(con: Engine, *, with_quiet: bool = False) -> dict[str, np.ndarray]:
+    """Every figure of every video and day from weighted_events as it stands, ordered by day and video."""
     for name in FIGURES:
         con.execute(signals.sql(name))
-    return con.sql(signals.sql("weighted_days"), params={"with_quiet": with_quiet}).to_arrow_table()
+    table = con.sql(signals.sql("weighted_days"), params={"with_quiet": with_quiet}).to_arrow_table()
+    d = {name: table[name].to_numpy() for name in table.column_names}
+    for name in ("like_vts", "comment_vts"):
+        d[name] = d[name] / viewer_trust.POINT
+    d["age_h"] = (d["as_of_us"] - d["created_us"].astype(np.float64)) / 3600e6
+    # Neither addresses nor the pace of likes are judged here.
+    d["users_per_address"] = d["pace_cv"] = np.full(table.num_rows, np.nan)
+    return d
 
 
 def _bring_up(latest: LatestScores, d: Mapping[str, np.ndarray], eis: Floats) -> None:

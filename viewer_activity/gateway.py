@@ -21,13 +21,13 @@ from adbc_driver_postgresql import dbapi as adbc
 
 from core.errors import StackError
 from core.settings import Settings
-from core.tables import EVENTS, USERS, VIDEOS
+from core.tables import EVENTS, LABELS, USERS, VIDEOS
 from core.timewindows import Window, parse_utc
 from supabase_conn import bulk_connection, bulk_refusals, job_client
 from viewer_activity import upserts
 from viewer_activity.creators import LatestScores
 from viewer_activity.pages import Pages
-from viewer_activity.upserts import SCORE_COLUMNS, SCORE_KEY, WEIGHT_KEY, literal, word
+from viewer_activity.upserts import SCORE_COLUMNS, SCORE_KEY, literal, word
 
 TIME = pa.timestamp("us", "UTC")
 VIDEO_SCHEMA = VIDEOS.schema.append(pa.field("eis_model", pa.string()))
@@ -36,30 +36,57 @@ MARK_KEY = ("window_start", "window_end", "model")
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A day whose scores are complete; `weighed` is the window over which its viewers were weighed, if they were."""
+    """A day whose scores are complete; `weighed` is the window over which its viewers were weighed, if they were.
+    `is_stale`: a person decided about one of these viewers since.
+    """
 
     day: Window
     weighed: Window | None
+    is_stale: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Weighed:
+    """What is kept beside the scores of a window whose viewers were weighed: `weights` (user_id, weight, cluster_id,
+    reasons, factors as JSON), `explanations` as `explanations.explain` gives them, `clusters` as `cluster_evidence`.
+    """
+
+    weights: pa.Table
+    explanations: pa.Table
+    clusters: pa.Table
+
+    def tables(self) -> dict[str, pa.Table]:
+        """By the name of the table that keeps them."""
+        return {
+            "viewer_weights": self.weights,
+            "video_explanations": self.explanations,
+            "viewer_clusters": self.clusters,
+        }
 
 
 @dataclass(frozen=True, slots=True)
 class Scored:
     """What is kept of days that were scored together. `scores` has SCORE_COLUMNS; `events` counts each day's rows;
-    `weights` (user_id, weight, cluster_id, reasons, factors as JSON) are of the viewers of the whole `window`, None
-    where the model weighs nobody. `leads`: videos show this model's scores, also over another's.
+    `weighed` is of the viewers of the whole `window`, None where the model weighs nobody. `leads`: videos show this
+    model's scores, also over another's.
     """
 
     window: Window
     model: str
     scores: pa.Table
     events: Mapping[Window, int]
-    weights: pa.Table | None = None
+    weighed: Weighed | None = None
     leads: bool = False
 
     @property
-    def weighed(self) -> Window | None:
+    def weighed_over(self) -> Window | None:
         """The window of the weights, if there are any."""
-        return None if self.weights is None else self.window
+        return None if self.weighed is None else self.window
+
+    @property
+    def kept_beside(self) -> dict[str, pa.Table]:
+        """The tables beside the scores, by name."""
+        return {} if self.weighed is None else self.weighed.tables()
 
 
 class Store(Protocol):
@@ -76,6 +103,9 @@ class Store(Protocol):
 
     def event_span(self) -> tuple[datetime, datetime] | None:
         """The times of the first and the last event; None without any."""
+
+    def labels(self) -> pa.Table:
+        """What people decided about accounts, with the columns of `core.tables.LABELS`."""
 
     def marks(self, model: str) -> list[Mark]:
         """The days whose scores under `model` are complete."""
@@ -156,9 +186,13 @@ class BulkStore:
         row = self._read("select min(ts) as first, max(ts) as last from public.event").to_pylist()[0]
         return None if row["first"] is None else (row["first"], row["last"])
 
+    def labels(self) -> pa.Table:
+        columns = ", ".join(LABELS.schema.names)
+        return self._read(f"select {columns} from public.labels_in_force order by user_id").cast(LABELS.schema)  # noqa: S608
+
     def marks(self, model: str) -> list[Mark]:
-        columns = "window_start, window_end, weighed_start, weighed_end"
-        rows = self._read(f"select {columns} from public.scored_days where model = {word(model)}")  # noqa: S608
+        columns = "window_start, window_end, weighed_start, weighed_end, is_stale"
+        rows = self._read(f"select {columns} from public.scored_day_states where model = {word(model)}")  # noqa: S608
         return [_mark(row) for row in rows.to_pylist()]
 
     def final_windows(self, model: str) -> list[Window]:
@@ -178,14 +212,15 @@ class BulkStore:
             # Two runs at once would both score a day; the second waits and then changes nothing.
             cursor.execute("select pg_advisory_xact_lock(hashtextextended('fairshare.score', 0))")
             cursor.adbc_ingest("scores_in", score_rows(scored.scores), mode="create", temporary=True)
-            if scored.weights is not None:
-                cursor.adbc_ingest("weights_in", scored.weights, mode="create", temporary=True)
-                statements.append(upserts.keep_weights(scored.window, scored.model))
+            for name, table in scored.kept_beside.items():
+                cursor.adbc_ingest(f"{name}_in", table, mode="create", temporary=True)
+                statements += [*upserts.keep_beside(name, scored.window, scored.model), f"drop table {name}_in"]
             for day, events in scored.events.items():
                 videos = _videos_of(scored.scores, day)
-                statements.append(upserts.mark(day, scored.model, videos=videos, events=events, weighed=scored.weighed))
-            if scored.weights is not None:
-                statements += [upserts.forget_weights(scored.model), "drop table weights_in"]
+                statements.append(
+                    upserts.mark(day, scored.model, videos=videos, events=events, weighed=scored.weighed_over)
+                )
+            statements += [upserts.forget_beside(name, scored.model) for name in scored.kept_beside]
             for statement in (*statements, "drop table scores_in"):
                 cursor.execute(statement)
         self._connection.commit()
@@ -220,10 +255,13 @@ class ApiStore:
         first, last = (self._pages.extreme("event", "ts", largest=largest) for largest in (False, True))
         return None if first is None or last is None else (parse_utc(first), parse_utc(last))
 
+    def labels(self) -> pa.Table:
+        return self._pages.table("labels_in_force", LABELS.schema, key="user_id")
+
     def marks(self, model: str) -> list[Mark]:
-        columns = "window_start, window_end, weighed_start, weighed_end"
-        rows = self._pages.few("scored_days", columns, model=model, order="window_start")
-        return [_mark({name: text and parse_utc(text) for name, text in row.items()}) for row in rows]
+        columns = "window_start, window_end, weighed_start, weighed_end, is_stale"
+        rows = self._pages.few("scored_day_states", columns, model=model, order="window_start")
+        return [_mark({n: parse_utc(v) if isinstance(v, str) else v for n, v in row.items()}) for row in rows]
 
     def final_windows(self, model: str) -> list[Window]:
         rows = self._pages.few("revenue_windows", "window_start, window_end, status", model=model, order="id")
@@ -240,18 +278,22 @@ class ApiStore:
         return ranked.filter(pa.array(np.diff(ids, prepend=ids[0] - 1 if len(ids) else 0) != 0))
 
     def write(self, scored: Scored) -> None:
+        if scored.weighed is not None:
+            # Until the end these days are not scored: what is written here belongs together.
+            for day in scored.events:
+                self._pages.delete("scored_days", **_times(day), model=scored.model)
         rows = [_json_row(row, "features") for row in score_rows(scored.scores).to_pylist()]
         self._pages.upsert("video_aggregates", rows, key=SCORE_KEY)
-        if scored.weights is not None:
-            span = {"window_start": scored.window.start, "window_end": scored.window.end, "model": scored.model}
-            weights = [_json_row(span | row, "factors") for row in scored.weights.to_pylist()]
-            self._pages.upsert("viewer_weights", weights, key=WEIGHT_KEY)
+        span = {"window_start": scored.window.start, "window_end": scored.window.end, "model": scored.model}
+        for name, table in scored.kept_beside.items():
+            self._pages.delete(name, **_times(scored.window), model=scored.model)
+            rows = [_json_row(span | row, upserts.JSON_COLUMN[name]) for row in table.to_pylist()]
+            self._pages.upsert(name, rows, key=upserts.BESIDE_KEY[name])
         self._pages.call("refresh_current_eis", {"p_model": scored.model, "p_over_others": scored.leads})
-        weighed = scored.weighed
+        weighed = scored.weighed_over
         marks = [
             {
-                "window_start": day.start.isoformat(),
-                "window_end": day.end.isoformat(),
+                **_times(day),
                 "model": scored.model,
                 "videos": _videos_of(scored.scores, day),
                 "events": events,
@@ -265,11 +307,15 @@ class ApiStore:
 
 def _mark(row: Mapping[str, Any]) -> Mark:
     weighed = Window(row["weighed_start"], row["weighed_end"]) if row["weighed_start"] else None
-    return Mark(Window(row["window_start"], row["window_end"]), weighed)
+    return Mark(Window(row["window_start"], row["window_end"]), weighed, row["is_stale"])
 
 
 def _videos_of(scores: pa.Table, day: Window) -> int:
     return int(pc.sum(pc.equal(scores["window_start"].cast(TIME), pa.scalar(day.start, TIME))).as_py() or 0)
+
+
+def _times(window: Window) -> dict[str, str]:
+    return {"window_start": window.start.isoformat(), "window_end": window.end.isoformat()}
 
 
 def _json_row(row: dict[str, Any], json_column: str) -> dict[str, Any]:

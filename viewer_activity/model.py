@@ -8,9 +8,11 @@ from typing import Protocol
 
 import pyarrow as pa
 
+from bot_account_detection.labels import are_cleared, decided, report_weights
 from bot_account_detection.viewer_weights import weigh
 from core.engine import Engine
 from core.errors import BadInput
+from core.tables import LABELS
 from core.timewindows import Window
 from viewer_activity import classic_v1, fairshare_v1
 from viewer_activity.creators import LatestScores
@@ -72,14 +74,19 @@ def score_window(
     videos: pa.Table,
     as_of: datetime | None = None,
     with_quiet: bool = False,
+    labels: pa.Table | None = None,
 ) -> WindowScores:
     """Scores `window` from the relations `users`, `videos` and `events` in `con`; `seen` reaches back to the first
-    event. Raises BadInput for a rule that is not known.
+    event. `labels` (columns of core.tables.LABELS) are what people decided about accounts; rules that weigh nobody
+    have no use for them. Raises BadInput for a rule that is not known.
     """
     model = model_named(name)
     latest = LatestScores.of_videos(videos)
     if not model.weighs:
         return WindowScores(model.score(con, seen, latest=latest, as_of=as_of, with_quiet=with_quiet), None)
-    weights = weigh(con, window, as_of=as_of)
-    con.register("weights", weights.select(["user_id", "weight", "cluster_id"]))
+    labels = LABELS.schema.empty_table() if labels is None else labels
+    weights = decided(weigh(con, window, as_of=as_of), labels, window.end)
+    said = {"report_weight": report_weights(weights, labels), "cleared": are_cleared(weights, labels, window.end)}
+    columns = {name: weights[name] for name in ("user_id", "weight", "cluster_id")}
+    con.register("weights", pa.table(columns | {name: pa.array(values) for name, values in said.items()}))
     return WindowScores(model.score(con, window, latest=latest, as_of=as_of, with_quiet=with_quiet), weights)

@@ -87,6 +87,14 @@ class Pages:
             with _refusals(name):
                 self._client.table(name).upsert(batch, on_conflict=",".join(key)).execute()
 
+    def delete(self, name: str, **equal: str) -> None:
+        """Deletes the rows in which every named column has this value."""
+        query = self._client.table(name).delete()
+        for column, value in equal.items():
+            query = query.eq(column, value)
+        with _refusals(name):
+            query.execute()
+
     def call(self, function: str, arguments: dict[str, Any]) -> None:
         """Calls a database function."""
         with _refusals(function):

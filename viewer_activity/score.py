@@ -16,6 +16,7 @@ import duckdb
 import pyarrow as pa
 import typer
 
+from bot_account_detection.evidence import cluster_evidence
 from bot_account_detection.thresholds import THRESHOLDS
 from core.engine import connect, engine_refusals
 from core.errors import BadInput
@@ -23,7 +24,8 @@ from core.settings import Settings, load_settings
 from core.terminal import progress
 from core.timewindows import DAY, EARLIEST, Window, parse_utc
 from viewer_activity.creators import LatestScores
-from viewer_activity.gateway import Scored, Store, latest_scores, open_store
+from viewer_activity.explanations import explain
+from viewer_activity.gateway import Scored, Store, Weighed, latest_scores, open_store
 from viewer_activity.kept_weights import kept_weights
 from viewer_activity.model import DEFAULT, MODELS, model_named, score_window
 
@@ -123,10 +125,15 @@ class _Run:
             return [self._told(DayDone(day, 0, 0, scored=False)) for day in days]
         videos = self._people()
         events = self._events(window)
-        found = score_window(self.con, self.model, window, seen=window, videos=videos)
+        labels = self.store.labels()
+        found = score_window(self.con, self.model, window, seen=window, videos=videos, labels=labels)
         assert found.weights is not None
-        weights = kept_weights(self.con, found.weights)
-        self.store.write(Scored(window, self.model, found.days, events, weights, leads=self.model == DEFAULT))
+        weighed = Weighed(
+            kept_weights(self.con, found.weights),
+            explain(self.con, found.weights),
+            cluster_evidence(self.con, found.weights),
+        )
+        self.store.write(Scored(window, self.model, found.days, events, weighed, leads=self.model == DEFAULT))
         starts = found.days["window_start"].to_pylist()
         return [self._told(DayDone(day, starts.count(day.start), events[day], scored=True)) for day in days]
 
@@ -140,7 +147,7 @@ class _Run:
             )
         if self.again:
             return True
-        weighed = {mark.day: mark.weighed for mark in self.store.marks(self.model)}
+        weighed = {mark.day: mark.weighed for mark in self.store.marks(self.model) if not mark.is_stale}
         return any(weighed.get(day) != window for day in days)
 
     def _people(self) -> pa.Table:

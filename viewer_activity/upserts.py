@@ -12,8 +12,21 @@ SCORE_COLUMNS = (
     "follows", "reports", "pauses", "active_viewers", "eng_units", "counted_units", "early_boost",
 )  # fmt: skip
 SCORE_KEY = ("video_id", "window_start", "window_end", "model")
-WEIGHT_KEY = ("window_start", "window_end", "model", "user_id")
-_WEIGHTS = ("weight", "factors", "cluster_id", "reasons")
+_SPAN = ("window_start", "window_end", "model")
+#: What is kept beside the scores of a weighed window: the table's own key, its other columns, the one that is JSON.
+_BESIDE = {
+    "viewer_weights": ("user_id", ("weight", "factors", "cluster_id", "reasons")),
+    "video_explanations": (
+        "video_id",
+        (
+            "discounted_units", "groups", "eis", "eis_without", "counted_units", "counted_units_without", "early_boost",
+            "early_boost_without",
+        ),
+    ),
+    "viewer_clusters": ("cluster_id", ("accounts", "counted_as", "evidence")),
+}  # fmt: skip
+JSON_COLUMN = {"viewer_weights": "factors", "video_explanations": "groups", "viewer_clusters": "evidence"}
+BESIDE_KEY = {name: (*_SPAN, key) for name, (key, _) in _BESIDE.items()}
 
 
 def _excluded(names: tuple[str, ...], of: str) -> str:
@@ -45,28 +58,33 @@ BRING_UP = _BRING_UP.format(latest=_LATEST, which=_NEWER)
 BRING_UP_LEADING = _BRING_UP.format(latest=_LATEST, which=f"v.eis_model <> s.model or {_NEWER}")
 
 
-def keep_weights(window: Window, model: str) -> str:
-    """From `weights_in`: the rows of the window become these, and those that are the same stay untouched."""
-    key = f"{literal(window.start)}, {literal(window.end)}, {word(model)}"
-    columns = ", ".join(("user_id", *_WEIGHTS))
-    values = "user_id, weight, factors::jsonb, cluster_id, reasons"
-    return f"""
-insert into public.viewer_weights as kept (window_start, window_end, model, {columns})
-select {key}, {values} from weights_in
-on conflict ({", ".join(WEIGHT_KEY)}) do update
-set {", ".join(f"{name} = excluded.{name}" for name in _WEIGHTS)}
-where ({_excluded(_WEIGHTS, "kept")}) is distinct from ({_excluded(_WEIGHTS, "excluded")})
-"""  # noqa: S608  times, a quoted word and fixed column names
+def keep_beside(name: str, window: Window, model: str) -> list[str]:
+    """From `NAME_in`: the rows of the window become these, and those that are the same stay untouched."""
+    key, others = _BESIDE[name]
+    span = f"{literal(window.start)}, {literal(window.end)}, {word(model)}"
+    values = ", ".join(f"{column}::jsonb" if column == JSON_COLUMN[name] else column for column in (key, *others))
+    gone = f"""
+delete from public.{name} kept
+where (window_start, window_end, model) = ({span}) and not exists (select from {name}_in n where n.{key} = kept.{key})
+"""  # noqa: S608  times, a quoted word and names of our own
+    kept = f"""
+insert into public.{name} as kept ({", ".join((*_SPAN, key, *others))})
+select {span}, {values} from {name}_in
+on conflict ({", ".join(BESIDE_KEY[name])}) do update
+set {", ".join(f"{column} = excluded.{column}" for column in others)}
+where ({_excluded(others, "kept")}) is distinct from ({_excluded(others, "excluded")})
+"""  # noqa: S608  times, a quoted word and names of our own
+    return [gone, kept]
 
 
-def forget_weights(model: str) -> str:
-    """Weights of windows by which no day is scored any more, because its days were weighed over another one since."""
+def forget_beside(name: str, model: str) -> str:
+    """Rows of windows by which no day is scored any more, because its days were weighed over another one since."""
     return f"""
-delete from public.viewer_weights w
+delete from public.{name} w
 where w.model = {word(model)} and not exists (
   select from public.scored_days s
   where s.model = w.model and s.weighed_start = w.window_start and s.weighed_end = w.window_end)
-"""  # noqa: S608  a quoted word
+"""  # noqa: S608  a quoted word and names of our own
 
 
 def mark(day: Window, model: str, *, videos: int, events: int, weighed: Window | None) -> str:
@@ -80,6 +98,8 @@ set videos = excluded.videos, events = excluded.events, weighed_start = excluded
   weighed_end = excluded.weighed_end, scored_at = now()
 where (scored_days.videos, scored_days.events, scored_days.weighed_start, scored_days.weighed_end)
   is distinct from (excluded.videos, excluded.events, excluded.weighed_start, excluded.weighed_end)
+  -- The verdicts up to now are in these scores.
+  or exists (select from public.account_labels l where l.decided_at > scored_days.scored_at)
 """  # noqa: S608  times, numbers and a quoted word
 
 

@@ -67,6 +67,27 @@ def furnished(db: psycopg.Connection) -> World:
         "insert into viewer_weights (window_start, window_end, model, user_id, weight) values (%s, %s, 'm', %s, 0.5)",
         (*day[:2], owner),
     )
+    db.execute(
+        "insert into video_explanations (video_id, window_start, window_end, model, discounted_units, groups, "
+        "counted_units, counted_units_without) values (%s, %s, %s, 'm', 1, '[]', 1, 1)",
+        (video, *day[:2]),
+    )
+    db.execute(
+        "insert into viewer_clusters (window_start, window_end, model, cluster_id, accounts, counted_as, evidence) "
+        "values (%s, %s, 'm', %s, 3, 1, '{}')",
+        (*day[:2], owner),
+    )
+    db.execute(
+        "insert into account_labels (user_id, verdict, reason_code, expires_at, decided_by) "
+        "values (%s, 'cleared', 'household', now() + interval '1 hour', %s)",
+        (owner, world.users["reviewer"]),
+    )
+    db.execute(
+        "insert into report_verdicts (video_id, verdict, reason_code, reporters, decided_by, decided_at) "
+        "values (%s, 'dismissed', 'no_violation', 1, %s, '2026-01-01 12:30+00')",
+        (video, world.users["reviewer"]),
+    )
+    db.execute("insert into reporter_records (user_id, dismissed) values (%s, 1)", (owner,))
     done = call_close(db, "first window", closing(world, {"owner": 5_000}))
     db.execute("select issue_statements(%s)", (done["revenue_window_id"],))
     db.execute("select statement_was_mailed(number) from statements")

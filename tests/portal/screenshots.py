@@ -1,7 +1,8 @@
 """Pictures of every page in light, dark and at 390 px, to be looked at: `python -m tests.portal.screenshots OUT`.
 
 It starts a stack of its own with a small world in it, takes the pictures and removes the stack. With `--readme FILE`
-it takes the README's one instead: the dashboard of the demo's creator (after `./run demo --no-serve`).
+it takes the README's one instead: the dashboard of the demo's creator (after `./run demo --no-serve`). With
+`--explanations FOLDER` it takes the explanations of the demo's three most discounted videos.
 """
 
 from __future__ import annotations
@@ -73,6 +74,11 @@ def picture(page: Page, path: str, file: Path) -> None:
     page.get_by_test_id("stAppViewContainer").wait_for()
     page.wait_for_function("() => !document.querySelector('[data-testid=stStatusWidget], [data-testid=stSkeleton]')")
     page.wait_for_timeout(1500)
+    if path == "revenue-window":
+        page.get_by_role("button", name="Preview").or_(page.get_by_text("This page is for")).first.wait_for(
+            timeout=60_000
+        )
+        page.wait_for_timeout(1500)
     if path == "revenue-window" and page.get_by_role("textbox", name="Gross revenue (USD)").count():
         page.get_by_role("textbox", name="Gross revenue (USD)").fill("12000")
         page.get_by_role("button", name="Preview").click()
@@ -90,7 +96,8 @@ def picture(page: Page, path: str, file: Path) -> None:
     size = page.viewport_size or {"width": 1280, "height": 900}
     tall = page.evaluate("document.querySelector('[data-testid=stMain]').scrollHeight")
     page.set_viewport_size({"width": size["width"], "height": max(size["height"], min(int(tall) + 20, 6000))})
-    page.wait_for_timeout(900)
+    page.wait_for_function("() => !document.querySelector('[data-testid=stSkeleton]')")
+    page.wait_for_timeout(1500)
     page.screenshot(path=file)
     wide = page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth")
     if wide > size["width"]:
@@ -147,8 +154,31 @@ def readme(file: Path) -> None:
         browser.close()
 
 
+def explanations(out: Path, *, name: str) -> None:
+    """The explanation page as the demo's admin sees it, who knows what was paid: in every look."""
+    local = Stack(name)
+    password = json.loads((local.dir / "demo.json").read_text())["password"]
+    stack = RunningStack(local, local.up())
+    out.mkdir(parents=True, exist_ok=True)
+    with (
+        tempfile.TemporaryDirectory() as logs,
+        serve(stack, log=Path(logs) / "log") as url,
+        sync_playwright() as playwright,
+    ):
+        browser = playwright.chromium.launch(executable_path=find_chromium(), args=LAUNCH)
+        for look, options in LOOKS.items():
+            context = browser.new_context(base_url=url, **options)  # type: ignore[arg-type]
+            page = context.new_page()
+            sign_in(page, Person("admin@example.com", password, 0, ""))
+            picture(page, "explanations", out / f"explanations-{look}.png")
+            context.close()
+        browser.close()
+
+
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--readme"]:
         readme(Path(sys.argv[2]))
+    elif sys.argv[1:2] == ["--explanations"]:
+        explanations(Path(sys.argv[2]), name=os.environ.get("FAIRSHARE_STACK", DEFAULT_STACK))
     else:
         main(Path(sys.argv[1] if len(sys.argv) > 1 else "screenshots"))

@@ -51,9 +51,11 @@ def test_the_menu_follows_the_role() -> None:
     menu = {role: {entry.path for entry in pages_for(role)} for role in Role}
     assert menu[Role.ANONYMOUS] == {"sign-in", "sign-up", "reset-password"}
     assert menu[Role.VIEWER] == {"home", "account"}
-    assert menu[Role.CREATOR] == {"dashboard", "viewer-activity", "account"}
-    assert menu[Role.REVIEWER] == {"viewer-activity", "account"}
-    assert menu[Role.ADMIN] == {"revenue-window", "due-work", "audit", "viewer-activity", "account"}
+    assert menu[Role.CREATOR] == {"dashboard", "viewer-activity", "explanations", "account"}
+    assert menu[Role.REVIEWER] == {"viewer-activity", "explanations", "clusters", "account"}
+    assert menu[Role.ADMIN] == {
+        "revenue-window", "due-work", "audit", "viewer-activity", "explanations", "clusters", "account",
+    }  # fmt: skip
     assert pages_for() == ()
 
 
@@ -113,7 +115,18 @@ def test_behind_a_broken_page_guard_the_database_still_says_no(
 
 
 @pytest.mark.parametrize(
-    "path", ["dashboard", "home", "account", "viewer-activity", "revenue-window", "due-work", "audit"]
+    "path",
+    [
+        "dashboard",
+        "home",
+        "account",
+        "viewer-activity",
+        "explanations",
+        "clusters",
+        "revenue-window",
+        "due-work",
+        "audit",
+    ],
 )
 def test_no_page_shows_anything_without_a_session(monkeypatch: pytest.MonkeyPatch, stack: Any, path: str) -> None:
     monkeypatch.setattr(navigation, "pages_for", lambda *roles, local=False: REGISTRY)
@@ -130,7 +143,10 @@ EMPTY = [
     ("creator", "dashboard", "No money yet"),
     ("creator", "viewer-activity", "No videos"),
     ("creator", "account", "Change password"),
+    ("creator", "explanations", "No videos"),
     ("reviewer", "viewer-activity", "Viewer activity"),
+    ("reviewer", "explanations", "Explanations"),
+    ("reviewer", "clusters", "Clusters"),
     ("admin", "revenue-window", "Revenue window"),
 ]
 

@@ -44,6 +44,8 @@ def scored(rows, weights, clusters=()):
                 {
                     "user_id": ids,
                     "weight": [float(weights.get(u, 1.0)) for u in ids],
+                    "report_weight": [float(weights.get(u, 1.0)) for u in ids],
+                    "cleared": [False for _ in ids],
                     "cluster_id": pa.array([1 if u in clusters else None for u in ids], pa.int64()),
                 }
             ),

@@ -20,7 +20,7 @@ from revenue_split.allocation import split_window
 from revenue_split.errors import DaysNotScored
 from revenue_split.policy import FAIRSHARE_V1, PoolInputs
 from supabase_conn import bulk_connection, job_client
-from viewer_activity.gateway import ApiStore, BulkStore, Mark, Scored, open_store, score_rows
+from viewer_activity.gateway import ApiStore, BulkStore, Mark, Scored, Weighed, open_store, score_rows
 from viewer_activity.kept_weights import kept_weights
 from viewer_activity.model import score_window
 from viewer_activity.pages import Pages
@@ -29,6 +29,7 @@ from viewer_activity.upserts import SCORE_COLUMNS
 
 MODEL = "fairshare_v1"
 INPUTS = PoolInputs(gross_cents=5_000_000)
+TABLES = ("video_aggregates", "scored_days", "viewer_weights", "video_explanations", "viewer_clusters")
 #: The last three days: what came before them is history.
 LATE = Window(WEEK.start + timedelta(days=4), WEEK.end)
 
@@ -69,10 +70,7 @@ def rows(settings, query, *parameters):
 
 
 def everything(settings):
-    return [
-        rows(settings, f"select * from {table} order by 1, 2, 3, 4")
-        for table in ("video_aggregates", "scored_days", "viewer_weights")
-    ]
+    return [rows(settings, f"select * from {table} order by 1, 2, 3, 4") for table in TABLES]
 
 
 @pytest.mark.parametrize("window", [WEEK, LATE], ids=["all", "with history"])
@@ -155,6 +153,8 @@ CHANGES = {
     " from viewer_weights limit 1",
     "update viewer_weights": "update viewer_weights set weight = 1",
     "delete from viewer_weights": "delete from viewer_weights",
+    "update video_explanations": "update video_explanations set groups = '[]'",
+    "delete from video_explanations": "delete from video_explanations",
 }
 
 
@@ -182,10 +182,11 @@ def test_the_database_itself_keeps_final_scores(settings, change):
 def test_a_window_is_kept_as_a_whole_or_not_at_all(settings, small):
     scores, weights = from_files(small, LATE)
     broken = weights.set_column(1, "weight", pa.array([2.0] * weights.num_rows))
+    nothing = pa.table({"video_id": pa.array([], pa.int64())})
     days = dict.fromkeys(LATE.days(), 1)
     with pytest.raises(StackError, match="the database refused"), open_store(settings) as store:
-        store.write(Scored(LATE, MODEL, scores, days, broken))
-    assert everything(settings) == [[], [], []]
+        store.write(Scored(LATE, MODEL, scores, days, Weighed(broken, nothing, nothing)))
+    assert not any(everything(settings))
 
 
 def test_videos_show_the_default_models_scores_whichever_was_scored_last(settings):
@@ -220,13 +221,13 @@ def test_the_data_api_keeps_what_the_database_keeps(stack):
     without_sql = stack.settings.model_copy(update={"supabase_db_url": None})
     score_windows(without_sql, [span])
     query = "select * from {} where window_start >= %s and window_end <= %s order by 1, 2, 3, 4"
-    tables = ("video_aggregates", "scored_days", "viewer_weights")
 
     def kept():
-        return [rows(stack.settings, query.format(table), span.start, span.end) for table in tables]
+        return [rows(stack.settings, query.format(table), span.start, span.end) for table in TABLES]
 
     by_api = kept()
-    assert all(by_api)
+    # Two thin days hold no cluster.
+    assert all(by_api[:-1])
     score_windows(stack.settings, [span], again=True)
     assert kept() == by_api
     with bulk_connection(stack.settings) as connection:

@@ -1,6 +1,6 @@
 -- Every event of the window with the weight of its viewer, and the units that it may give.
 -- In:  counted_events (video_day, user_id, event_type, since_upload_us, device_id), viewer_weights(user_id,
---      weight_nano, voter), the variable videos.
+--      weight_nano, report_nano, voter, cleared), the variable videos.
 -- Out: weighted_events(video_day, user_id, kind, since_upload_us, device, weight_nano, voter, units), a table.
 --      Weights are whole billionths, so that every sum is exact whatever its order. A viewer without a weight is
 --      unknown and counts in full. Who reports a video gives it nothing: a report takes its author's own engagement back, so that
@@ -29,9 +29,9 @@ select
     e.kind,
     e.since_upload_us,
     e.device,
-    -- A report still votes with its full weight; whatever else its author did here does not count.
+    -- A report votes as far as its author's reports are believed; whatever else its author did here does not count.
     case
-        when e.kind = kind('report') then coalesce(w.weight_nano, 1000000000)
+        when e.kind = kind('report') then coalesce(w.report_nano, 1000000000)
         when r.user_id is null then coalesce(w.weight_nano, 1000000000) * coalesce(d.thousandths, 1000) // 1000
         else 0
     end as weight_nano,
@@ -48,5 +48,5 @@ select
     end as units
 from numbered as e
 left join viewer_weights as w using (user_id)
-left join discounts as d on d.user_id = e.user_id and d.creator_id = e.creator_id
+left join discounts as d on d.user_id = e.user_id and d.creator_id = e.creator_id and not coalesce(w.cleared, false)
 left join reporters as r on r.position = e.video_day % getvariable('videos') and r.user_id = e.user_id;

@@ -1,0 +1,149 @@
+"""Why a video's events counted as they did: what came from whom, by reason, and what the score would be without it.
+
+What a creator may read is here: counts of events, accounts and devices under codes of the catalogue, never an account,
+a device or a threshold.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import duckdb
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from bot_account_detection.reasons import BY_CODE, CLEARED, CONFIRMED, COUNTED
+from bot_account_detection.thresholds import THRESHOLDS
+from bot_account_detection.viewer_weights import INDEPENDENT, REASONS, speaks
+from viewer_activity import classic_v1, fairshare_v1, signals
+
+TYPES = ("views", "likes", "comments", "shares", "follows")
+#: Nobody spoke against these accounts; all others are what a creator would be without.
+UNDISPUTED = frozenset({COUNTED, "new_account", *CLEARED})
+
+
+def explain(con: duckdb.DuckDBPyConnection, weights: pa.Table) -> pa.Table:
+    """One row a video with an event in the window that `con` has scored last under fairshare_v1, ordered by id:
+    video_id, discounted_units, groups (JSON), and for the score as it is and `_without` what was discounted: eis,
+    counted_units, early_boost, each the mean or sum over the window's days.
+
+    `weights` as they were used. The counterfactual holds the platform's means and the other viewers' budgets fixed.
+    """
+    codes = viewer_codes(weights)
+    con.register("viewer_codes", codes)
+    con.execute(f"set variable fired_thousandths = {round(1000 * THRESHOLDS.fired_below)}")
+    found = con.sql(signals.sql("explained_groups")).to_arrow_table()
+    own = con.sql(signals.sql("own_events")).to_arrow_table()
+    ids = con.sql("select id from video_index order by position").to_arrow_table()["id"].to_numpy()
+    d = fairshare_v1.read_figures(con)
+    judged = fairshare_v1.judge(d)
+    con.execute(signals.sql("without_discounted"))
+    rest = fairshare_v1.read_figures(con)
+    without = fairshare_v1.judge(rest, usual=judged.usual)
+    con.execute("drop table weighted_events")
+    con.execute("alter table all_events rename to weighted_events")
+    con.unregister("viewer_codes")
+    groups = _groups(found, own, ids)
+    videos = np.unique(np.concatenate([d["video_id"], np.array(sorted(groups), np.int64)]))
+    now, then = _over_days(videos, d, judged), _over_days(videos, rest, without)
+    reports = _reports(videos, d)
+    texts, discounted = [], []
+    for place, video in enumerate(videos.tolist()):
+        mine = groups.get(video, [])
+        discounted.append(sum(g["units"] - g["weighted_units"] for g in mine if g["code"] not in UNDISPUTED))
+        texts.append(json.dumps([*map(_shown, mine), *reports.get(place, [])], separators=(",", ":")))
+    return pa.table(
+        {
+            "video_id": videos,
+            "discounted_units": np.maximum(0.0, discounted),
+            "groups": pa.array(texts, pa.string()),
+            **{name: pa.array(values, from_pandas=True) for name, values in now.items()},
+            **{f"{name}_without": pa.array(values, from_pandas=True) for name, values in then.items()},
+        }
+    )
+
+
+def viewer_codes(weights: pa.Table) -> pa.Table:
+    """The one code under which each account's events are listed, for the accounts that do not simply count: user_id,
+    code, and whether somebody spoke against it (`discounted`).
+
+    A person's verdict comes first, then the first family that speaks, what can be pointed at before what is
+    inferred, then the tier.
+    """
+    ids, weight = weights["user_id"].to_numpy(), weights["weight"].to_numpy()
+    families = [name for name in INDEPENDENT if name in weights.column_names]
+    spoken = np.column_stack([speaks(name, weights[name].to_numpy()) for name in families])
+    names = np.array([REASONS[name] for name in families], dtype=object)
+    code = np.where(weight < THRESHOLDS.least_with_one_family, "new_account", COUNTED).astype(object)
+    code = np.where(spoken.any(axis=1), names[np.argmax(spoken, axis=1)], code)
+    first = weights["reasons"].combine_chunks()
+    verdicts = pa.compute.list_element(_padded(first), 0).to_numpy(zero_copy_only=False)
+    by_person = np.isin(verdicts.astype(str), [*CONFIRMED, *CLEARED])
+    code = np.where(by_person, verdicts, code)
+    listed = code != COUNTED
+    discounted = ~np.isin(code[listed].astype(str), list(UNDISPUTED))
+    return pa.table({"user_id": ids[listed], "code": pa.array(code[listed], pa.string()), "discounted": discounted})
+
+
+def _padded(lists: pa.ListArray) -> pa.ListArray:
+    """The lists with at least one item each, so that each has a first one."""
+    empty = pa.array([[""]], lists.type)
+    sizes = pa.compute.list_value_length(lists).to_numpy(zero_copy_only=False)
+    place = np.where(sizes > 0, np.arange(len(lists)), len(lists))
+    return pa.concat_arrays([lists, empty]).take(pa.array(place))
+
+
+def _groups(found: pa.Table, own: pa.Table, ids: npt.NDArray[np.int64]) -> dict[int, list[dict[str, Any]]]:
+    """By video: the groups, the largest discount first and what counts at the end."""
+    groups: dict[int, list[dict[str, Any]]] = {}
+    rows = [*found.to_pylist(), *(_own(row) for row in own.to_pylist())]
+    for row in rows:
+        group = row | {"units": int(classic_v1.units({name: np.asarray(row[name], np.int64) for name in TYPES}))}
+        groups.setdefault(int(ids[group.pop("position")]), []).append(group)
+    for one in groups.values():
+        one.sort(key=lambda g: (g["code"] == COUNTED, g["weighted_units"] - g["units"], g["code"]))
+    return groups
+
+
+def _own(row: dict[str, Any]) -> dict[str, Any]:
+    return row | {"code": "own_event", "accounts": 1, "devices": 0, "viewers": 0.0, "weighted_units": 0.0}
+
+
+def _shown(group: dict[str, Any]) -> dict[str, Any]:
+    """A group as it is kept: whole numbers, and to a tenth its viewers and what of its units counted."""
+    assert group["code"] in BY_CODE
+    counts = {name: group[name] for name in (*TYPES, "accounts", "devices", "units") if group[name]}
+    rounded = {"viewers": round(group["viewers"], 1), "counted": round(group["weighted_units"], 1)}
+    return {"code": group["code"], **counts, **rounded}
+
+
+def _over_days(
+    videos: npt.NDArray[np.int64], d: dict[str, Any], judged: fairshare_v1.Judged
+) -> dict[str, npt.NDArray[Any]]:
+    """Sums and means over the days of each of `videos`, the means weighed by counted units as the pay is."""
+    at = np.searchsorted(videos, d["video_id"])
+    count = len(videos)
+    units = np.bincount(at, d["budget"], count)
+    weight = np.where(units[at] > 0, d["budget"], 1.0)
+    total = np.bincount(at, weight, count)
+    early = fairshare_v1.early_boost(d["early_viewers"])
+    with np.errstate(invalid="ignore"):
+        return {
+            "eis": np.bincount(at, weight * judged.eis, count) / total,
+            "counted_units": units,
+            "early_boost": np.bincount(at, weight * early, count) / total,
+        }
+
+
+def _reports(videos: npt.NDArray[np.int64], d: dict[str, Any]) -> dict[int, list[dict[str, Any]]]:
+    """By place in `videos`: the reports and the votes that they are."""
+    at = np.searchsorted(videos, d["video_id"])
+    count = np.bincount(at, d["raw_reports"], len(videos))
+    votes = np.bincount(at, d["report_votes"], len(videos))
+    places: list[int] = np.flatnonzero(count).tolist()
+    return {
+        place: [{"code": "reports", "reports": int(count[place]), "votes": round(float(votes[place]), 1)}]
+        for place in places
+    }
