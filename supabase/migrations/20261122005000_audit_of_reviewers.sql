@@ -1,5 +1,5 @@
--- Why: what reviewers and admins decide about accounts, reports and payouts is written down like every other act, in the
--- transaction of the act itself, by triggers on the rows that the acts leave.
+-- Why: what reviewers and admins decide about payouts is written down like every other act, in the transaction of the act
+-- itself, by triggers on the rows that the acts leave.
 
 create function public.audit_row() returns trigger
 language plpgsql security definer set search_path = '' as $$
@@ -16,10 +16,6 @@ $$;
 comment on function public.audit_row() is 'Trigger: a row that an act left is written down under the name given to the trigger.';
 revoke all on function public.audit_row() from public, anon, authenticated, service_role;
 
-create trigger account_labels_are_audited after insert on public.account_labels
-  for each row execute function public.audit_row('account.labelled');
-create trigger report_verdicts_are_audited after insert on public.report_verdicts
-  for each row execute function public.audit_row('reports.decided');
 create trigger payout_holds_are_audited after insert on public.payout_holds
   for each row execute function public.audit_row('payout_hold.placed');
 create trigger payout_hold_releases_are_audited after update on public.payout_holds

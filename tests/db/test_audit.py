@@ -101,7 +101,7 @@ def label(db: psycopg.Connection, world: World) -> None:
 REASON = "household"
 REVIEWS: dict[str, tuple[Callable[[psycopg.Connection, World], None], str]] = {
     "payout_hold.placed": (hold, "reviewer"),
-    "payout_hold.released": (release, "reviewer"),
+    "payout_hold.released": (release, "admin"),
     "account.labelled": (label, "reviewer"),
     "clawback.made": (claw_back, "admin"),
 }
