@@ -62,6 +62,14 @@ REGISTRY: tuple[Entry, ...] = (
         frozenset({Role.CREATOR}),
         "What you earned, what is held back until when, and how your videos score.",
     ),
+    Entry(
+        "payouts",
+        "Payouts",
+        "payments",
+        "My channel",
+        frozenset({Role.CREATOR}),
+        "What can be paid out, and what became of each payout.",
+    ),
     Entry("home", "Home", "home", "My account", frozenset({Role.VIEWER}), "Your account and how to become a creator."),
     Entry(
         "revenue-window",
@@ -70,6 +78,14 @@ REGISTRY: tuple[Entry, ...] = (
         "Administration",
         frozenset({Role.ADMIN}),
         "Preview a revenue window and close it.",
+    ),
+    Entry(
+        "all-payouts",
+        "All payouts",
+        "payments",
+        "Administration",
+        frozenset({Role.ADMIN}),
+        "Everybody's payouts, with hold and release.",
     ),
     Entry(
         "viewer-activity",

@@ -81,6 +81,16 @@ def request(client: Client, *, amount_cents: int, method_id: int, idempotency_ke
     return dict(answer)
 
 
+def add_method(client: Client, *, provider: str, token: str, label: str) -> int:
+    """Adds an account for the signed-in creator; returns its id. Raises MethodNotUsable."""
+    return int(call(client, "add_payout_method", p_provider=provider, p_token=token, p_label=label))
+
+
+def remove_method(client: Client, method_id: int) -> None:
+    """Removes an account of the signed-in creator; a payout that waits for it is held when it would be sent."""
+    call(client, "remove_payout_method", p_method_id=method_id)
+
+
 def cancel(who: Settings | Client, payout_id: int, *, reason: str | None = None) -> dict[str, Any]:
     """Cancels what has not left. Raises StepNotPossible for what has, NoSuchPayout for somebody else's."""
     return dict(call(who, "cancel_payout", p_payout_id=payout_id, p_reason=reason))

@@ -52,11 +52,11 @@ create table public.ledger_transactions (
   memo text,
   revenue_window_id bigint,
   constraint one_transaction_per_idempotency_key unique (idempotency_key),
-  constraint one_reversal_per_transaction unique (reverses),
   constraint idempotency_key_is_not_empty check (length(idempotency_key) between 1 and 200),
   constraint transaction_kind_is_a_word check (kind ~ '^[a-z][a-z_]{1,39}$'),
   constraint transaction_currency_is_three_letters check (currency ~ '^[A-Z]{3}$')
 );
+create unique index one_reversal_per_transaction on public.ledger_transactions (reverses) where reverses is not null;
 comment on table public.ledger_transactions is 'What happened, once per idempotency key.';
 comment on column public.ledger_transactions.event_at is 'When it happened; created_at is when it was written.';
 comment on column public.ledger_transactions.request_hash is 'SHA-256 of the request, to tell a retry from another request.';

@@ -1,14 +1,6 @@
 -- Why: one place that knows why a payout is not possible. Pages ask payout_eligibility(), the request refuses with the same
 -- sentence, and the transfer asks again under the lock; nobody has limits of their own.
 
-create function public.called_by_a_job() returns boolean
-language sql stable set search_path = '' as $$
-  select c.name = 'service_role' or pg_has_role(c.name, current_user, 'usage')
-  from (select coalesce(nullif(current_setting('role', true), 'none'), session_user) as name) c
-$$;
-comment on function public.called_by_a_job() is
-  'Within a function that runs as its owner: the caller is the service or the database''s owner, not a person.';
-
 create function public.payout_fee_cents(p_amount_cents bigint, p_provider text) returns bigint
 language sql stable set search_path = '' as $$
   select p.fee_cents + ceil(p_amount_cents::numeric * p.fee_bp / 10000)::bigint
@@ -91,7 +83,7 @@ declare
   v_reasons jsonb;
   v_result jsonb;
 begin
-  if not (public.called_by_a_job() or public.is_reviewer()
+  if not (public.is_job() or public.is_reviewer()
       or coalesce(v_user_id = public.my_user_id(), false)) then
     raise exception 'people ask about their own payouts' using errcode = '42501';
   end if;
@@ -132,7 +124,7 @@ $$;
 comment on function public.payout_eligibility(bigint, bigint, bigint, text) is
   'Whether and how much can be paid out, with every reason against it; of oneself, or for reviewers of anybody.';
 
-revoke all on function public.called_by_a_job(), public.payout_fee_cents(bigint, text),
+revoke all on function public.payout_fee_cents(bigint, text),
   public.payout_reasons(bigint, bigint, bigint, text, bigint), public.payout_eligibility(bigint, bigint, bigint, text)
   from public, anon, authenticated, service_role;
 grant execute on function public.payout_eligibility(bigint, bigint, bigint, text) to authenticated, service_role;

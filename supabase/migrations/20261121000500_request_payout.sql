@@ -128,18 +128,22 @@ language plpgsql security definer set search_path = '' as $$
 declare
   v_payout public.payouts;
 begin
-  if public.my_user_id() is null and not public.called_by_a_job() then
+  if public.my_user_id() is null and not public.is_job() then
     raise exception 'only a signed-in person can cancel a payout' using errcode = '42501';
   end if;
   -- Another person's payout is answered like one that is not there.
   if not exists (select from public.payouts p where p.id = p_payout_id
-      and (p.creator_id = public.my_user_id() or public.is_admin() or public.called_by_a_job())) then
+      and (p.creator_id = public.my_user_id() or public.is_admin() or public.is_job())) then
     raise exception 'there is no payout % of yours', p_payout_id
       using errcode = '22Z27', detail = jsonb_build_object('payout_id', p_payout_id)::text;
   end if;
   v_payout := public.locked_payout(p_payout_id);
   if v_payout.status in ('held', 'pending') then
     perform public.void_payout(v_payout, 'canceled', left(p_reason, 300), now());
+    if v_payout.creator_id is distinct from public.my_user_id() then
+      perform public.record_audit('payout.canceled', 'payouts', p_payout_id::text,
+        jsonb_build_object('creator_id', v_payout.creator_id, 'amount_cents', v_payout.amount_cents), left(p_reason, 300));
+    end if;
   elsif v_payout.status <> 'canceled' then
     raise exception 'payout % is % and can not be canceled any more', p_payout_id, replace(v_payout.status, '_', ' ')
       using errcode = '22Z26', detail = jsonb_build_object('payout_id', p_payout_id, 'from', v_payout.status,

@@ -14,7 +14,7 @@ language plpgsql security definer set search_path = '' as $$
 declare
   v_id bigint;
 begin
-  if not (public.is_reviewer() or public.called_by_a_job()) then
+  if not (public.is_reviewer() or public.is_job()) then
     raise exception 'only a reviewer may hold payouts' using errcode = '42501';
   end if;
   if coalesce(length(p_reason), 0) not between 3 and 300
@@ -28,6 +28,8 @@ begin
   insert into public.payout_holds (creator_id, payout_id, reason, placed_by)
   values (p_creator_id, p_payout_id, p_reason, public.my_user_id()) returning id into v_id;
   perform public.hold_open_payout(p_creator_id, p_payout_id, p_reason);
+  perform public.record_audit('payout_hold.placed', 'payout_holds', v_id::text,
+    jsonb_build_object('creator_id', p_creator_id, 'payout_id', p_payout_id), p_reason);
   return v_id;
 end
 $$;
@@ -40,7 +42,7 @@ declare
   v_hold public.payout_holds;
   v_payouts jsonb;
 begin
-  if not (public.is_admin() or public.called_by_a_job()) then
+  if not (public.is_admin() or public.is_job()) then
     raise exception 'only an admin may release a hold' using errcode = '42501';
   end if;
   select * into v_hold from public.payout_holds h where h.id = p_hold_id;
@@ -54,6 +56,9 @@ begin
   perform a.id from public.ledger_accounts a where a.user_id = v_hold.creator_id order by a.id for update;
   update public.payout_holds h set released_at = now(), released_by = public.my_user_id(), release_reason = p_reason
   where h.id = p_hold_id and h.released_at is null;
+  if not found then
+    return jsonb_build_object('hold_id', p_hold_id, 'payout_ids', '[]'::jsonb);
+  end if;
   -- An open payout goes on by itself where nothing else stands against it.
   with freed as (
     update public.payouts p set status = 'pending', status_reason = null
@@ -62,6 +67,8 @@ begin
     returning p.id
   )
   select coalesce(jsonb_agg(f.id), '[]') into v_payouts from freed f;
+  perform public.record_audit('payout_hold.released', 'payout_holds', p_hold_id::text,
+    jsonb_build_object('creator_id', v_hold.creator_id, 'payout_ids', v_payouts), p_reason);
   return jsonb_build_object('hold_id', p_hold_id, 'payout_ids', v_payouts);
 end
 $$;
@@ -73,7 +80,7 @@ language plpgsql security definer set search_path = '' as $$
 declare
   v_payout public.payouts;
 begin
-  if not (public.is_admin() or public.called_by_a_job()) then
+  if not (public.is_admin() or public.is_job()) then
     raise exception 'only an admin may release a payout' using errcode = '42501';
   end if;
   v_payout := public.locked_payout(p_payout_id);
@@ -82,7 +89,10 @@ begin
   end if;
   perform from public.users u where u.id = v_payout.creator_id for share;
   update public.payouts p set status = 'pending', status_reason = null where p.id = p_payout_id and p.status = 'held';
-  if not found and v_payout.status <> 'pending' then
+  if found then
+    perform public.record_audit('payout.released', 'payouts', p_payout_id::text,
+      jsonb_build_object('creator_id', v_payout.creator_id, 'amount_cents', v_payout.amount_cents));
+  elsif v_payout.status <> 'pending' then
     raise exception 'payout % is %, not held', p_payout_id, replace(v_payout.status, '_', ' ')
       using errcode = '22Z26', detail = jsonb_build_object('payout_id', p_payout_id, 'from', v_payout.status,
         'to', 'pending')::text;

@@ -78,6 +78,9 @@ begin
       then format(' %s are still owed and are taken from your next window first.',
         public.cents_text(p_amount_cents - v_available)) else '' end, 'payouts'
   from public.users u where u.id = p_creator_id and u.auth_id is not null;
+  perform public.record_audit('clawback.taken', 'clawbacks', v_id::text, jsonb_build_object('creator_id', p_creator_id,
+    'kind', p_kind, 'reference', p_reference, 'amount_cents', p_amount_cents, 'owed_cents', p_amount_cents - v_available),
+    p_reason);
   return jsonb_build_object('clawback_id', v_id, 'replayed', false);
 end
 $$;
@@ -89,7 +92,7 @@ create function public.claw_back(
 ) returns jsonb
 language plpgsql security definer set search_path = '' as $$
 begin
-  if not (public.is_admin() or public.called_by_a_job()) then
+  if not (public.is_admin() or public.is_job()) then
     raise exception 'only an admin may take money back' using errcode = '42501';
   end if;
   if p_amount_cents is null or p_amount_cents not between 1 and 99999999999999 or p_kind is null

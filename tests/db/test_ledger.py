@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import threading
 
 import psycopg
@@ -218,14 +219,25 @@ def test_eight_at_once_can_not_take_ninety_per_cent_each(
     assert available(sql_db, owner) == 100
 
 
-def test_without_the_lock_the_same_race_goes_wrong(sql_db: psycopg.Connection, sql_db_url: str, world: World) -> None:
+LOCKS = {
+    "the short way": ("post_small_transaction", "  if v_overdrawn is not null then"),
+    "the general way": ("post_ledger_transaction", "    select jsonb_build_object('account_id'"),
+}
+
+
+@pytest.mark.parametrize("way", LOCKS)
+def test_without_the_lock_the_same_race_goes_wrong(
+    way: str, sql_db: psycopg.Connection, sql_db_url: str, world: World
+) -> None:
     """The guard above can go red: without `for update` balances are read before they are settled."""
-    source = one(sql_db, "select pg_get_functiondef('post_ledger_transaction'::regproc)")
-    unlocked = source.replace("order by a.id for update;", "order by a.id;")
+    function, after_the_read = LOCKS[way]
+    source = one(sql_db, f"select pg_get_functiondef('{function}'::regproc)")
+    unlocked = source.replace("order by a.id for update", "order by a.id")
     assert unlocked != source
-    after_entries = "  select jsonb_build_object('account_id'"
-    assert after_entries in unlocked
-    sql_db.execute(unlocked.replace(after_entries, f"  perform pg_sleep(0.3);\n{after_entries}"))
+    assert unlocked.count(after_the_read) == 1
+    if way == "the general way":
+        only_general(sql_db)
+    sql_db.execute(unlocked.replace(after_the_read, f"  perform pg_sleep(0.3);\n{after_the_read}"))
     owner = world.users["owner"]
     # The payee's account is there already: making it would queue the eight by itself.
     opening = (("platform_revenue", None, -1_001), ("creator_available", owner, 1_000), ("payouts_paid", None, 1))
@@ -234,6 +246,56 @@ def test_without_the_lock_the_same_race_goes_wrong(sql_db: psycopg.Connection, s
     outcomes = race(sql_db_url, [(f"take {n}", take) for n in range(8)])
     # The unique version of an entry still stops the second payout, as an error of its own instead of a clean refusal.
     assert "23505" in outcomes
+
+
+def only_general(db: psycopg.Connection) -> None:
+    """Closes the short way, so that every posting goes the general one."""
+    db.execute(
+        "create or replace function post_small_transaction(p_idempotency_key text, p_kind text, p_entries jsonb, "
+        "p_event_at timestamptz, p_memo text, p_currency text, p_hash text) returns bigint "
+        "language sql as 'select null::bigint'"
+    )
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_both_ways_write_and_refuse_the_same(seed: int, sql_db: psycopg.Connection, world: World) -> None:
+    """The short way is an optimisation: entry by entry, version by version and refusal by refusal the general one."""
+    chance = random.Random(seed)
+    accounts = [("platform_revenue", None), ("platform_fee", None), ("creator_available", world.users["owner"]),
+                ("creator_available", world.users["other"]), ("creator_receivable", world.users["owner"])]  # fmt: skip
+    post(sql_db, "open", *((kind, user, 100) for kind, user in accounts[1:]), ("platform_revenue", None, -400))
+    requests = []
+    for number in range(40):
+        picked = [chance.choice(accounts) for _ in range(chance.randrange(1, 6))]
+        cents = [chance.randrange(-150, 150) or 1 for _ in picked]
+        balanced = [*cents, -sum(cents)] if chance.random() < 0.9 else [*cents, 7]
+        key = f"k{chance.randrange(30)}" if chance.random() < 0.3 else f"n{number}"
+        requests.append((key, [(*chance.choice(accounts), c) if i == len(picked) else (*picked[i], c)
+                               for i, c in enumerate(balanced)]))  # fmt: skip
+    told = []
+    for closed in (False, True):
+        answers: list[object] = []
+        with sql_db.transaction(force_rollback=True):
+            if closed:
+                only_general(sql_db)
+            first = one(sql_db, "select coalesce(max(id), 0) from ledger_transactions")
+            for key, entries in requests:
+                try:
+                    with sql_db.transaction():
+                        answers.append(post(sql_db, key, *entries)["replayed"])
+                except psycopg.Error as error:
+                    answers.append((error.sqlstate, error.diag.message_primary))
+            rows = sql_db.execute(
+                "select t.idempotency_key, t.request_hash, e.account_id, e.amount_cents, e.account_version, "
+                "e.balance_after_cents from ledger_entries e join ledger_transactions t on t.id = e.transaction_id "
+                "where t.id > %s order by e.account_id, e.account_version",
+                (first,),
+            ).fetchall()
+            told.append((answers, rows, sql_db.execute("select id, balance_cents, version from ledger_accounts "
+                                                       "order by id").fetchall()))  # fmt: skip
+    assert told[0] == told[1]
+    kinds = {type(answer) for answer in told[0][0]}
+    assert kinds == {bool, tuple}  # some were posted, some refused
 
 
 def test_opposite_transfers_do_not_deadlock(sql_db: psycopg.Connection, sql_db_url: str, world: World) -> None:

@@ -568,6 +568,30 @@ def test_what_comes_back_fills_a_debt_first(credit: str, sql_db: psycopg.Connect
     assert held(sql_db, world) == {"available": back - 2_500, "pending": 0, "owed": 0}
 
 
+def test_every_act_of_staff_is_written_down_with_its_figures(sql_db: psycopg.Connection, world: World) -> None:
+    mine = request(sql_db, world)["payout_id"]
+    hold = place(sql_db, world)
+    with acting_as(sql_db, "admin", world):
+        for _ in range(2):  # the second time nothing happens, and nothing is written
+            sql_db.execute("select release_payout_hold(%s, 'looked at')", (hold,))
+        sql_db.execute("select cancel_payout(%s, 'asked by mail')", (mine,))
+    claw(sql_db, world, 4_000)
+    with acting_as(sql_db, "owner", world):
+        sql_db.execute("select cancel_payout(%s)", (mine,))  # canceled before, and no act of staff
+    rows = sql_db.execute(
+        "select action, actor_id, actor_role, reason, figures ->> 'creator_id' from audit_log "
+        "where action ~ '^(payout|clawback)' order by id"
+    ).fetchall()
+    owner = str(world.users["owner"])
+    reviewer, admin = (world.logins["reviewer"], "reviewer"), (world.logins["admin"], "admin")
+    assert rows == [
+        ("payout_hold.placed", *reviewer, "a second look", owner),
+        ("payout_hold.released", *admin, "looked at", owner),
+        ("payout.canceled", *admin, "asked by mail", owner),
+        ("clawback.taken", *admin, "Confirmed by two people.", owner),
+    ]
+
+
 # -- together -------------------------------------------------------------------------------------------------------
 
 

@@ -20,6 +20,8 @@ from playwright.sync_api import BrowserContext, Page, sync_playwright
 from core.settings import DEFAULT_STACK
 from core.timewindows import Window
 from local_stack.stack import Stack
+from revenue_split import payouts
+from supabase_conn import user_client
 from tests.conftest import RunningStack
 from tests.portal.scene import LAUNCH, Person, find_chromium, make_person, serve, sign_in
 from tests.portal.world import close_window, populate
@@ -50,11 +52,25 @@ def cast(stack: RunningStack) -> Iterator[Cast]:
     days = window.days()
     close_window(stack, Window(days[0].start, days[2].end), gross_cents=310_055)
     close_window(stack, Window(days[3].start, days[6].end), gross_cents=402_310)
-    yield Cast(creator, "creator", ("dashboard", "viewer-activity", "account"))
-    yield Cast(make_person(stack, "creator", kyc_level=0), "new-creator", ("dashboard",))
+    ask_for_payouts(stack, creator)
+    yield Cast(creator, "creator", ("dashboard", "payouts", "viewer-activity", "account"))
+    yield Cast(make_person(stack, "creator", kyc_level=0), "new-creator", ("dashboard", "payouts"))
     yield Cast(make_person(stack), "viewer", ("home", "revenue-window"))
     yield Cast(make_person(stack, "reviewer"), "reviewer", ("viewer-activity",))
-    yield Cast(admin, "admin", ("revenue-window",))
+    yield Cast(admin, "admin", ("revenue-window", "all-payouts"))
+
+
+def ask_for_payouts(stack: RunningStack, creator: Person) -> None:
+    """One payout that came back, and one that is held with a reason."""
+    client = user_client(stack.settings)
+    client.auth.sign_in_with_password({"email": creator.email, "password": creator.password})
+    for number, token in enumerate(("sim_late_return", "sim_paid")):
+        method = payouts.add_method(client, provider="simulator", token=token, label=f"My account {number + 1}")
+        payouts.request(client, amount_cents=1_000 + number, method_id=method, idempotency_key=f"picture {number}")
+        if number == 0:
+            for _ in range(3):
+                payouts.send_due(stack.settings)
+    payouts.hold(stack.settings, creator.user_id, reason="A person looks at an unusual week.")
 
 
 def picture(page: Page, path: str, file: Path) -> None:

@@ -51,9 +51,11 @@ def test_the_menu_follows_the_role() -> None:
     menu = {role: {entry.path for entry in pages_for(role)} for role in Role}
     assert menu[Role.ANONYMOUS] == {"sign-in", "sign-up", "reset-password"}
     assert menu[Role.VIEWER] == {"home", "account"}
-    assert menu[Role.CREATOR] == {"dashboard", "viewer-activity", "explanations", "account"}
+    assert menu[Role.CREATOR] == {"dashboard", "payouts", "viewer-activity", "explanations", "account"}
     assert menu[Role.REVIEWER] == {"viewer-activity", "explanations", "clusters", "account"}
-    assert menu[Role.ADMIN] == {"revenue-window", "viewer-activity", "explanations", "clusters", "account"}
+    assert menu[Role.ADMIN] == {
+        "revenue-window", "all-payouts", "viewer-activity", "explanations", "clusters", "account",
+    }  # fmt: skip
     assert pages_for() == ()
 
 
@@ -113,8 +115,10 @@ def test_behind_a_broken_page_guard_the_database_still_says_no(
 
 
 @pytest.mark.parametrize(
-    "path", ["dashboard", "home", "account", "viewer-activity", "explanations", "clusters", "revenue-window"]
-)
+    "path",
+    ["dashboard", "home", "account", "viewer-activity", "explanations", "clusters", "revenue-window", "payouts",
+     "all-payouts"],
+)  # fmt: skip
 def test_no_page_shows_anything_without_a_session(monkeypatch: pytest.MonkeyPatch, stack: Any, path: str) -> None:
     monkeypatch.setattr(navigation, "pages_for", lambda *roles, local=False: REGISTRY)
     page = go(open_portal(monkeypatch, stack, None), path)
@@ -135,6 +139,10 @@ EMPTY = [
     ("reviewer", "explanations", "Explanations"),
     ("reviewer", "clusters", "Clusters"),
     ("admin", "revenue-window", "Revenue window"),
+    ("creator", "payouts", "No payout yet"),
+    ("creator", "payouts", "Add a payout method first"),
+    ("creator", "payouts", "no money moves"),
+    ("admin", "all-payouts", "All payouts"),
 ]
 
 
