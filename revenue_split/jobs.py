@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -28,6 +28,9 @@ from revenue_split.mail import mailer
 from revenue_split.monthly import Month
 from revenue_split.reserves import release_due
 from supabase_conn import sql_connection
+
+if TYPE_CHECKING:
+    from supabase import Client  # noqa: TID251  the type alone; the client comes from supabase_conn
 
 LEASE_S = 120
 #: A lease is renewed three times before it would run out.
@@ -102,6 +105,11 @@ HANDLERS: Mapping[str, Handler] = {
     "statement_mail": mail_statements,
     "check_ledger": check_ledger,
 }
+
+
+def retry(who: Settings | Client, job_id: int) -> None:
+    """Has a job that failed or died tried again at once. Raises NotThisJob, NotAllowed."""
+    calls.call(who, "retry_job", p_job_id=job_id)
 
 
 def plan(settings: Settings) -> int:
@@ -266,7 +274,7 @@ def list_command(
     Console(highlight=False).print(table)
 
 
-def listed(who: Any, *, latest: int = 50) -> list[dict[str, Any]]:
+def listed(who: Settings | Client, *, latest: int = 50) -> list[dict[str, Any]]:
     """The latest jobs as rows of the table, the newest first; for jobs and admins."""
     columns = ("kind", "key", "status", "attempts", "next_attempt_at", "result", "last_error", "finished_at")
     return reading.read(who, "jobs", columns, key="id", latest=latest)
@@ -278,5 +286,5 @@ def retry_command(
     stack: Stack = None,
 ) -> None:
     """Have a job that failed or died tried again at once."""
-    calls.call(load_settings(stack), "retry_job", p_job_id=job)
+    retry(load_settings(stack), job)
     typer.echo(f"job {job} is due again")
