@@ -48,6 +48,7 @@ COMMANDS = (
     Command("reverse-window", "revenue_split.reversal:main", "take a closed revenue window back"),
     Command("policies", "revenue_split.policies:app", "list, show and add the policies of revenue windows"),
     Command("payouts", "revenue_split.payouts:main", "send payouts, hear what became of them, compare the books"),
+    Command("compare-policies", "revenue_split.compare_command:main", "what each policy would pay, nothing written"),
     Command("release-reserves", "revenue_split.reserves:main", "release the reserves whose time has come"),
     Command("jobs", "revenue_split.jobs:app", "run, plan, list and retry the work that is due"),
     Command("check-ledger", "revenue_split.ledger_checks:main", "check every invariant of the books"),

@@ -18,6 +18,7 @@ from core.errors import ConfigError
 Value = bool | int | float | str
 #: Whole numbers wider than 64 bits; DuckDB's sum() of whole numbers is one, too.
 WIDE = "decimal(38, 0)"
+_HALF = 1 << 32
 WIDE_TYPES = (exp.DType.INT128, exp.DType.UINT128)
 #: typeof() is known before anything runs, so only one of the branches is left then.
 _IN_HALVES = f"""
@@ -101,6 +102,8 @@ class Dialect:
         tree = self._filled(tree.copy(), parameters)
         for rule in RULES:
             tree = tree.transform(rule)
+        for total in list(tree.find_all(exp.Sum)):
+            _widen(total)
         for select in list(tree.find_all(exp.Select)):
             _spread_lists_outside(select)
         return str(tree.sql("spark", comments=False))
@@ -186,6 +189,54 @@ def _casts(node: exp.Expression) -> exp.Expression:
     return node
 
 
+def _quotients(node: exp.Expression) -> exp.Expression:
+    """`/` gives a float in DuckDB, whatever it divides; Spark would divide two decimals as decimals."""
+    if isinstance(node, exp.Div) and not (_is_float(node.this) or _is_float(node.expression)):
+        node.set("this", exp.cast(node.this.copy(), "double"))
+    return node
+
+
+def _is_float(node: exp.Expression) -> bool:
+    if isinstance(node, exp.Literal):
+        return "e" in node.name.lower()
+    return isinstance(node, exp.Cast) and bool(node.to.this == exp.DType.DOUBLE)
+
+
+def _widen(total: exp.Sum) -> None:
+    """DuckDB sums whole numbers in 128 bits, Spark in 64. Two sums of 64 bits, of the halves of each number, cost far
+    less than one of decimals. Floats are summed nowhere, for their sum depends on their order: Spark refuses them here.
+    """
+    outer = total.parent if isinstance(total.parent, exp.Filter) else total
+    above = outer.parent
+    if isinstance(above, exp.Cast) and above.to.this == exp.DType.BIGINT:
+        return  # what has to fit into 64 bits may be summed in them; an overflow is an error on both
+    if isinstance(above, exp.Window):
+        total.set("this", exp.cast(total.this.copy(), WIDE))
+        return
+
+    def again(function: str, term: str) -> exp.Expression:
+        term_of = sqlglot.parse_one(term, read="duckdb").transform(
+            lambda part: exp.Paren(this=total.this.copy()) if isinstance(part, exp.Column) else part
+        )
+        made: exp.Expression = exp.Min(this=term_of) if function == "min" else exp.Sum(this=term_of)
+        if outer is not total:
+            made = exp.Filter(this=made, expression=outer.expression.copy())
+        return made
+
+    parts = {
+        "kind": again("min", "x"),
+        "whole": again("sum", f"cast(x as {WIDE})"),
+        "high": again("sum", f"x // {_HALF}"),
+        "low": again("sum", f"x % {_HALF}"),
+    }
+    wide = sqlglot.parse_one(
+        f"(case when typeof(kind) like 'decimal%' then whole"
+        f" else cast(cast(high as {WIDE}) * {_HALF} + low as {WIDE}) end)",
+        read="duckdb",
+    )
+    outer.replace(wide.transform(lambda part: parts[part.name] if isinstance(part, exp.Column) else part))
+
+
 def _rows_in(node: exp.Expression) -> exp.Expression:
     """`(a, b) in (select (a, b) …)`: Spark compares a row with two columns, not with one that holds a row."""
     if isinstance(node, exp.In) and isinstance(node.this, exp.Tuple) and (query := node.args.get("query")):
@@ -216,4 +267,4 @@ SAME_FUNCTIONS = {
     "make_timestamptz": "timestamp_micros",
     "list_position": "array_position",
 }
-RULES: tuple[Callable[[exp.Expression], exp.Expression], ...] = (_functions, _rows_in, _casts)
+RULES: tuple[Callable[[exp.Expression], exp.Expression], ...] = (_functions, _rows_in, _quotients, _casts)

@@ -52,6 +52,16 @@ def is_parquet(path: Path) -> bool:
     return path.suffix.lower() == ".parquet"
 
 
+def parquet_files(path: Path) -> list[Path]:
+    """The Parquet files of a folder in the order of their names; a file alone is its own only one."""
+    if not path.is_dir():
+        return [path]
+    files = sorted(file for file in path.iterdir() if is_parquet(file))
+    if not files:
+        raise BadInput("is a folder without a .parquet file", file=path)
+    return files
+
+
 def require_text(path: Path) -> None:
     """Raises BadInput for a name that is not UTF-8: the engines can not be told it."""
     if any("\ud800" <= sign <= "\udfff" for sign in str(path)):

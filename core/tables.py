@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 from core.ahead import ahead
 from core.engine import Engine
 from core.errors import BadInput
-from core.table_files import is_parquet, literal_path, parquet_schema, read_raw, read_slices
+from core.table_files import is_parquet, literal_path, parquet_files, parquet_schema, read_raw, read_slices
 from core.table_values import BadValue, Kind, arrow_type, converted, is_exact
 from core.timewindows import EARLIEST, LATEST
 
@@ -149,30 +149,48 @@ def scan_table(con: Engine, path: Path | str, spec: TableSpec, view: str) -> Ite
     """Makes `view` in `con` the checked rows of a file, and yields the columns that `check_references` needs, in
     slices in the file's order; nothing is certain before the last slice.
 
-    A Parquet file that has the right types already is scanned in place by DuckDB, so memory stays small
-    however long the log is; any other file is read by `read_table` and registered. Times appear in DuckDB as
-    `timestamptz`. The slices have the integer and time columns of `spec`. Raises BadInput like
-    `read_table`; the bytes of free text (device, address, title) are left to DuckDB here, which refuses text
-    that is not UTF-8 when it reads it: `refuse_bad_text` then names the row.
+    A Parquet file that has the right types already is scanned in place by the engine, so memory stays small
+    however long the log is, and so is a folder of such files, each a day for example; any other file is read by
+    `read_table` and registered. Times appear in DuckDB as `timestamptz`. The slices have the integer and time
+    columns of `spec`. Raises BadInput like `read_table`; the bytes of free text (device, address, title) are left to
+    DuckDB here, which refuses text that is not UTF-8 when it reads it: `refuse_bad_text` then names the row.
     """
     path = Path(path)
     keys = [c for c in spec.columns if c.kind in (Kind.INTEGER, Kind.TIME)]
-    found = parquet_schema(path) if is_parquet(path) else None
-    if found is None or not all(
-        c.name not in found.names or is_exact(found.field(c.name).type, c.kind) for c in spec.columns
-    ):
+    if not scan_in_place(con, path, spec, view):
         table = read_table(path, spec)
         con.register(view, table)
         for start in range(0, max(1, table.num_rows), SLICE_ROWS):
             yield table.select([c.name for c in keys]).slice(start, SLICE_ROWS)
         return
+    yield from _checked_slices(path, spec, keys)
 
-    columns = ", ".join(_sql_column(c, present=c.name in found.names) for c in spec.columns)
-    source = literal_path(path).replace("'", "''")
+
+def scan_in_place(con: Engine, path: Path, spec: TableSpec, view: str) -> bool:
+    """Makes `view` the rows of a Parquet file, or of a folder of them, unchecked, if the types are right already.
+
+    Raises BadInput for a file that is broken, and for a folder whose files are not all alike.
+    """
+    files = parquet_files(path)
+    schemas = [parquet_schema(file) if is_parquet(file) else None for file in files]
+    present = {c.name: [s is not None and c.name in s.names for s in schemas] for c in spec.columns}
+    exact = all(
+        s is not None and all(c.name not in s.names or is_exact(s.field(c.name).type, c.kind) for c in spec.columns)
+        for s in schemas
+    )
+    alike = all(len(set(has)) == 1 for has in present.values())
+    if not (exact and alike):
+        if path.is_dir():
+            raise BadInput(
+                "its files need the same columns, whole numbers as 64 bits and times in microseconds of UTC", file=path
+            )
+        return False
+    columns = ", ".join(_sql_column(c, present=present[c.name][0]) for c in spec.columns)
+    source = (literal_path(path) + ("/*.parquet" if path.is_dir() else "")).replace("'", "''")
     # A view can not take parameters; the columns come from the spec, and the path is quoted above.
     sql = f"create or replace temp view \"{view}\" as select {columns} from read_parquet('{source}')"  # noqa: S608
     con.execute(sql)
-    yield from _checked_slices(path, spec, keys)
+    return True
 
 
 def _checked_slices(path: Path, spec: TableSpec, keys: list[Column]) -> Iterator[pa.Table]:
@@ -180,31 +198,32 @@ def _checked_slices(path: Path, spec: TableSpec, keys: list[Column]) -> Iterator
     checked = tuple(c for c in spec.columns if c.kind is not Kind.TEXT or c.choices)
     schema = pa.schema([c.field for c in keys])
     texts = [c.name for c in checked if c.kind is Kind.TEXT]
-    start, highest, is_ordered = 0, -1, True  # ids begin at 0
-    for raw in ahead(read_slices(path, [c.name for c in checked], as_dictionary=texts, rows=SLICE_ROWS)):
-        done = _converted_columns(raw, spec, checked, path, first_row=start)
-        table = pa.table({c.name: done[c.name] for c in keys}, schema=schema)
-        ids = _numpy(table[spec.key].drop_null())
-        if len(ids) and is_ordered:
-            is_ordered = bool(ids[0] > highest and np.all(ids[1:] > ids[:-1]))
-            highest = int(ids[-1])
-        start += raw.num_rows
-        yield table
+    highest, is_ordered = -1, True  # ids begin at 0
+    for file in parquet_files(path):
+        start = 0
+        for raw in ahead(read_slices(file, [c.name for c in checked], as_dictionary=texts, rows=SLICE_ROWS)):
+            done = _converted_columns(raw, spec, checked, file, first_row=start)
+            table = pa.table({c.name: done[c.name] for c in keys}, schema=schema)
+            ids = _numpy(table[spec.key].drop_null())
+            if len(ids) and is_ordered:
+                is_ordered = bool(ids[0] > highest and np.all(ids[1:] > ids[:-1]))
+                highest = int(ids[-1])
+            start += raw.num_rows
+            yield table
     if not is_ordered:
         # Growing ids, as logs have them, are unique; any others are compared all together.
-        raw = read_raw(path, [spec.key])
+        raw = pa.concat_tables(read_raw(file, [spec.key]) for file in parquet_files(path))
         _check_key(pa.table(_converted_columns(raw, spec, (spec.column(spec.key),), path)), spec, path)
 
 
 def refuse_bad_text(path: Path | str, spec: TableSpec) -> None:
     """Raises BadInput for the first free text of a Parquet file that is not UTF-8, if there is one."""
-    path = Path(path)
-    found = parquet_schema(path).names
-    for column in spec.columns:
-        if column.kind is Kind.TEXT and column.name in found:
+    for file in parquet_files(Path(path)):
+        found = parquet_schema(file).names
+        for column in (c for c in spec.columns if c.kind is Kind.TEXT and c.name in found):
             start = 0
-            for raw in read_slices(path, [column.name], as_dictionary=(), rows=SLICE_ROWS):
-                _converted_columns(raw, spec, (column,), path, first_row=start)
+            for raw in read_slices(file, [column.name], as_dictionary=(), rows=SLICE_ROWS):
+                _converted_columns(raw, spec, (column,), file, first_row=start)
                 start += raw.num_rows
 
 

@@ -88,6 +88,22 @@ REGISTRY: tuple[Entry, ...] = (
         "Everybody's payouts, with hold and release.",
     ),
     Entry(
+        "due-work",
+        "Due work",
+        "schedule",
+        "Administration",
+        frozenset({Role.ADMIN}),
+        "Jobs that run without a button, and what came of them.",
+    ),
+    Entry(
+        "audit",
+        "Audit",
+        "history",
+        "Administration",
+        frozenset({Role.ADMIN}),
+        "Who did what, when, with which figures.",
+    ),
+    Entry(
         "viewer-activity",
         "Viewer activity",
         "monitoring",

@@ -9,6 +9,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from revenue_split import approvals, jobs, policies, reading, statements
+from revenue_split.approvals import Proposal
+from revenue_split.policies import KeptPolicy
+from revenue_split.policy import DEFAULT_POLICY
+from revenue_split.statements import Statement
+
 #: Supabase answers with at most this many rows; a reader that needs more pages by key.
 PAGE_ROWS = 1000
 
@@ -374,3 +380,36 @@ def read_capped_cents(client: Any, window_id: int) -> dict[int, int]:
         if len(page) < PAGE_ROWS:
             return found
         last = page[-1]["creator_id"]
+
+
+def read_policies(client: Any) -> list[KeptPolicy]:
+    """Every kept policy, the default one's latest version first; for staff."""
+    found = policies.listed(client)
+    return sorted(found, key=lambda kept: kept.policy.name != DEFAULT_POLICY)
+
+
+def read_proposals(client: Any) -> list[Proposal]:
+    """The latest proposals, the latest first; for admins."""
+    return approvals.proposals(client)
+
+
+def read_jobs(client: Any, *, limit: int = 100) -> list[dict[str, Any]]:
+    """The latest jobs, the newest first; for admins."""
+    return jobs.listed(client, latest=limit)
+
+
+def read_audit(client: Any, *, limit: int = 200) -> list[dict[str, Any]]:
+    """The latest acts, the latest first; for admins."""
+    columns = ("at", "actor_id", "actor_role", "action", "object_type", "object_id", "figures", "reason")
+    return reading.read(client, "audit_log", columns, key="id", latest=limit)
+
+
+def read_statement_numbers(client: Any, creator_id: int) -> list[dict[str, Any]]:
+    """Number and window of each statement of a creator, the latest window first."""
+    rows = reading.read(client, "statements", ("number",), key="revenue_window_id", where={"creator_id": creator_id})
+    return list(reversed(rows))
+
+
+def read_statement(client: Any, window_id: int, creator_id: int) -> Statement:
+    """One issued statement with its videos. Raises StopIteration when there is none."""
+    return next(statements.of_window(client, window_id, creator_id=creator_id))

@@ -20,11 +20,13 @@ import streamlit as st
 
 from core.errors import FairshareError
 from core.timewindows import DAY, Window
-from frontend import readers, surroundings
+from frontend import readers, surroundings, unscored
 from frontend.auth.visitor import Visitor
 from frontend.readers import ClosedWindow
 from revenue_split import windows
-from revenue_split.policy import POLICIES, PoolInputs, policy_named
+from revenue_split.errors import AwaitingApproval, DaysNotScored
+from revenue_split.policies import KeptPolicy
+from revenue_split.policy import PoolInputs
 from revenue_split.report import count_paid, reason_words
 from revenue_split.windows import WindowPreview
 from ui import cards, figures
@@ -55,7 +57,7 @@ def current_draft() -> Draft | None:
     return st.session_state.get(_DRAFT)
 
 
-def inputs_form(me: Visitor, *, fmt: Formats, closed: Sequence[ClosedWindow]) -> None:
+def inputs_form(me: Visitor, *, fmt: Formats, closed: Sequence[ClosedWindow], kept: Sequence[KeptPolicy]) -> None:
     """Asks for days, money and policy, and previews them."""
     first, last = suggested_days(closed)
     with st.form("revenue_inputs", border=True):
@@ -66,7 +68,8 @@ def inputs_form(me: Visitor, *, fmt: Formats, closed: Sequence[ClosedWindow]) ->
         left, middle, right = st.columns(3)
         start = left.date_input("First day (UTC)", value=first, key="window_first")
         end = middle.date_input("Last day (UTC)", value=last, key="window_last")
-        policy_name = right.selectbox("Policy", list(POLICIES), key="window_policy")
+        rules = {one.label: one.policy for one in kept}
+        policy_name = right.selectbox("Policy", list(rules), key="window_policy")
         texts: dict[str, str] = {}
         for column, (name, label, help_text) in zip(st.columns(len(_FIELDS)), _FIELDS, strict=True):
             texts[name] = column.text_input(
@@ -74,8 +77,10 @@ def inputs_form(me: Visitor, *, fmt: Formats, closed: Sequence[ClosedWindow]) ->
             )
         pressed = st.form_submit_button("Preview", type="primary", key="window_preview", icon=":material/preview:")
     if not pressed:
+        unscored.panel(me, fmt=fmt)
         return
     st.session_state.pop(_DRAFT, None)
+    unscored.remember(None)
     amounts = _amounts(texts, fmt)
     if amounts is None:
         return
@@ -90,7 +95,12 @@ def inputs_form(me: Visitor, *, fmt: Formats, closed: Sequence[ClosedWindow]) ->
             st.error("Only admins preview a window.", icon=":material/block:")
             return
         with st.spinner("Computing; nothing is written."):
-            figures = windows.preview(surroundings.settings(), window, inputs, policy_named(policy_name))
+            figures = windows.preview(surroundings.settings(), window, inputs, rules[policy_name])
+    except DaysNotScored as missing:
+        st.error(missing.sentence)
+        unscored.remember(window, missing.details["model"])
+        unscored.panel(me, fmt=fmt)
+        return
     except FairshareError as refused:
         st.error(refused.sentence)
         return
@@ -279,6 +289,9 @@ def _close(me: Visitor, draft: Draft, *, fmt: Formats) -> None:
     try:
         with st.spinner("Closing …"):
             draft.result = windows.close(me.client, draft.figures, draft.key)
+    except AwaitingApproval as waits:
+        st.info(f"{waits.sentence}. It stands above under “Waiting for a second admin”.", icon=":material/group:")
+        return
     except FairshareError as refused:
         st.error(refused.sentence)
         return

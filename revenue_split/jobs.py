@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -22,12 +22,15 @@ from rich.table import Table
 
 from core.errors import ConfigError, FairshareError, StackError
 from core.settings import Settings, load_settings
-from revenue_split import calls, ledger_checks, monthly, reading, revenue_inputs, statement_mail
-from revenue_split.errors import AwaitingApproval, NotThisJob, ProposalSettled
+from revenue_split import calls, ledger_checks, monthly, reading, revenue_inputs, statement_mail, statements
+from revenue_split.errors import AwaitingApproval, NoStatements, NotThisJob, ProposalSettled
 from revenue_split.mail import mailer
 from revenue_split.monthly import Month
 from revenue_split.reserves import release_due
 from supabase_conn import sql_connection
+
+if TYPE_CHECKING:
+    from supabase import Client  # noqa: TID251  the type alone; the client comes from supabase_conn
 
 LEASE_S = 120
 #: A lease is renewed three times before it would run out.
@@ -79,8 +82,14 @@ def monthly_close(settings: Settings, arguments: Mapping[str, Any]) -> dict[str,
 
 
 def mail_statements(settings: Settings, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Creators are told of their statements."""
-    return {"mails": statement_mail.send_all(settings, mailer(settings), arguments["revenue_window_id"])}
+    """The statements of a closed window are issued, where that was not done yet, and creators are told."""
+    window_id = arguments["revenue_window_id"]
+    try:
+        issued = statements.issue(settings, window_id)
+    except NoStatements:
+        # Reversed before anybody was told: there is nothing to tell.
+        return {"statements": 0, "mails": 0}
+    return {"statements": issued["statements"], "mails": statement_mail.send_all(settings, mailer(settings), window_id)}
 
 
 def check_ledger(settings: Settings, arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -102,6 +111,11 @@ HANDLERS: Mapping[str, Handler] = {
     "statement_mail": mail_statements,
     "check_ledger": check_ledger,
 }
+
+
+def retry(who: Settings | Client, job_id: int) -> None:
+    """Has a job that failed or died tried again at once. Raises NotThisJob, NotAllowed."""
+    calls.call(who, "retry_job", p_job_id=job_id)
 
 
 def plan(settings: Settings) -> int:
@@ -266,7 +280,7 @@ def list_command(
     Console(highlight=False).print(table)
 
 
-def listed(who: Any, *, latest: int = 50) -> list[dict[str, Any]]:
+def listed(who: Settings | Client, *, latest: int = 50) -> list[dict[str, Any]]:
     """The latest jobs as rows of the table, the newest first; for jobs and admins."""
     columns = ("kind", "key", "status", "attempts", "next_attempt_at", "result", "last_error", "finished_at")
     return reading.read(who, "jobs", columns, key="id", latest=latest)
@@ -278,5 +292,5 @@ def retry_command(
     stack: Stack = None,
 ) -> None:
     """Have a job that failed or died tried again at once."""
-    calls.call(load_settings(stack), "retry_job", p_job_id=job)
+    retry(load_settings(stack), job)
     typer.echo(f"job {job} is due again")

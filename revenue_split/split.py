@@ -18,10 +18,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import typer
 
-from core.engine import DEFAULT_MEMORY_LIMIT, Engine, engine_name, engine_refusals, open_engine
+from core.engine import DEFAULT_MEMORY_LIMIT, Engine, engine_name, engine_refusals, open_engine, sorts_in_process
 from core.errors import BadInput
 from core.lean import start_arrow_alone
 from core.limits import DEFAULT_ENGINE, ENGINES, MOST_THREADS
+from core.table_proof import count_bad
 from core.tables import (
     EVENTS,
     LABELS,
@@ -31,6 +32,7 @@ from core.tables import (
     first_not_in,
     read_table,
     refuse_bad_text,
+    scan_in_place,
     scan_table,
 )
 from core.timewindows import Window, from_us, parse_utc, to_us
@@ -125,15 +127,21 @@ def read_inputs(con: Engine, job: Job) -> tuple[pa.Table, pa.Table, dict[str, in
         reading_users = pool.submit(read_table, job.users, USERS)
         reading_videos = pool.submit(read_table, job.videos, VIDEOS)
         users, videos = reading_users.result(), reading_videos.result()
-    events, first = _read_events(con, job, users, videos)
     con.register("users", users)
     con.register("videos", videos)
+    events, first = _read_events(con, job, users, videos)
     return users, videos, {"users": users.num_rows, "videos": videos.num_rows, "events": events}, first
 
 
 def _read_events(con: Engine, job: Job, users: pa.Table, videos: pa.Table) -> tuple[int, int | None]:
     """Their number and the time of the first; every one of them names a user and a video that there is."""
     files: dict[str, Path | str] = {"users": job.users, "videos": job.videos, "events": job.events}
+    asks = not sorts_in_process(con) and scan_in_place(con, job.events, EVENTS, "events")
+    if asks:
+        found = count_bad(con, "events", EVENTS, time="ts", references={"video_id": "videos", "user_id": "users"})
+        if not found.bad and _fits(users, videos, None):
+            return found.rows, found.first_us
+        # Something is wrong: the walk below names the first of it, but for text, which it leaves alone.
     count, firsts, fits = 0, [], True
     for keys in scan_table(con, job.events, EVENTS, "events"):
         count += keys.num_rows
@@ -142,10 +150,12 @@ def _read_events(con: Engine, job: Job, users: pa.Table, videos: pa.Table) -> tu
     if not fits:
         # After the last slice, for bad values are told first; over the whole, for the row is the file's.
         check_references(users, videos, pa.concat_tables(scan_table(con, job.events, EVENTS, "events")), files=files)
+    if asks:
+        refuse_bad_text(job.events, EVENTS)
     return count, min(firsts, default=None)
 
 
-def _fits(users: pa.Table, videos: pa.Table, keys: pa.Table) -> bool:
+def _fits(users: pa.Table, videos: pa.Table, keys: pa.Table | None) -> bool:
     try:
         check_references(users, videos, keys)
     except BadInput:
@@ -235,12 +245,13 @@ def _summary(
 
 
 File = Annotated[Path, typer.Option(help="Parquet, CSV or JSON lines.", metavar="FILE")]
+Days = Annotated[Path, typer.Option(help="The same, or a folder of Parquet files, such as days.", metavar="PATH")]
 
 
 def main(
     users: File,
     videos: File,
-    events: File,
+    events: Days,
     start: Annotated[str, typer.Option(metavar="ISO", help="The window's start, UTC.")],
     end: Annotated[str, typer.Option(metavar="ISO", help="The window's end, UTC, not included.")],
     pool_cents: Annotated[int, typer.Option(metavar="N", help="The pool in whole cents.")],

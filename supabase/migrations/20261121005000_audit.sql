@@ -94,9 +94,11 @@ comment on function public.record_staff_act(text, text, text, jsonb, text) is
 create function public.audit_standing() returns trigger
 language plpgsql security definer set search_path = '' as $$
 begin
-  perform public.record_audit('user.standing_changed', 'users', new.id::text, jsonb_strip_nulls(jsonb_build_object(
-    'kyc_level_before', old.kyc_level, 'kyc_level', new.kyc_level,
-    'likely_bot_before', old.likely_bot, 'likely_bot', new.likely_bot)));
+  perform public.record_audit('user.standing_changed', 'users', new.id::text,
+    case when old.kyc_level is distinct from new.kyc_level then
+      jsonb_build_object('kyc_level_before', old.kyc_level, 'kyc_level', new.kyc_level) else '{}' end
+    || case when old.likely_bot is distinct from new.likely_bot then
+      jsonb_build_object('likely_bot_before', old.likely_bot, 'likely_bot', new.likely_bot) else '{}' end);
   return null;
 end
 $$;

@@ -64,7 +64,8 @@ returns text
 language sql stable security definer set search_path = '' as $$
   select case
     when p_cents > (p_rules ->> 'approval_limit_cents')::bigint then
-      format('%s cents are above the limit of %s in the policy', p_cents, p_rules ->> 'approval_limit_cents')
+      format('%s is above the limit of %s in the policy', public.cents_text(p_cents),
+        public.cents_text((p_rules ->> 'approval_limit_cents')::bigint))
     when exists (
       select from public.policies p where p.name = p_policy_name and p.version = p_policy_version
         and p.created_by = (select auth.uid())) then 'the policy was written down by the same admin'

@@ -78,6 +78,46 @@ def test_without_its_row_there_is_no_act(action: str, sql_db: psycopg.Connection
     assert [one(sql_db, f"select count(*) from {table}") for table in tables] == before
 
 
+def hold(db: psycopg.Connection, world: World) -> None:
+    db.execute("select place_payout_hold(%s, 'looked at')", (world.users["owner"],))
+
+
+def release(db: psycopg.Connection, world: World) -> None:
+    hold(db, world)
+    db.execute("select release_payout_hold(max(id), 'all is well') from payout_holds")
+
+
+def claw_back(db: psycopg.Connection, world: World) -> None:
+    db.execute("select claw_back(%s, 'fraud', 'case 1', 100, 'confirmed')", (world.users["owner"],))
+
+
+def label(db: psycopg.Connection, world: World) -> None:
+    db.execute(
+        "select label_account(%s, 'cleared', %s, null, now() + interval '10 days')", (world.users["owner"], REASON)
+    )
+
+
+#: A reason code that reviewers give.
+REASON = "household"
+REVIEWS: dict[str, tuple[Callable[[psycopg.Connection, World], None], str]] = {
+    "payout_hold.placed": (hold, "reviewer"),
+    "payout_hold.released": (release, "admin"),
+    "account.labelled": (label, "reviewer"),
+    "clawback.made": (claw_back, "admin"),
+}
+
+
+@pytest.mark.parametrize("action", REVIEWS)
+def test_what_reviewers_decide_is_written_down_without_their_notes(
+    action: str, sql_db: psycopg.Connection, world: World
+) -> None:
+    act, actor = REVIEWS[action]
+    with acting_as(sql_db, actor, world):
+        act(sql_db, world)
+    assert (action, actor, world.logins[actor]) in [row[:3] for row in acts(sql_db)]
+    assert one(sql_db, "select count(*) from audit_log where figures ? 'note'") == 0
+
+
 STANDING = {
     "user.standing_changed": "update users set kyc_level = 1 where id = (select min(id) from users)",
     "document.reviewed": "update documents set status = 'rejected', reason_code = 'blurred'",

@@ -7,12 +7,13 @@ it takes the README's one instead: the dashboard of the demo's creator (after `.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from playwright.sync_api import BrowserContext, Page, sync_playwright
@@ -20,7 +21,9 @@ from playwright.sync_api import BrowserContext, Page, sync_playwright
 from core.settings import DEFAULT_STACK
 from core.timewindows import Window
 from local_stack.stack import Stack
-from revenue_split import payouts
+from revenue_split import jobs, payouts, policies, windows
+from revenue_split.errors import AwaitingApproval
+from revenue_split.policy import FAIRSHARE_V1, PoolInputs
 from supabase_conn import user_client
 from tests.conftest import RunningStack
 from tests.portal.scene import LAUNCH, Person, find_chromium, make_person, serve, sign_in
@@ -57,7 +60,14 @@ def cast(stack: RunningStack) -> Iterator[Cast]:
     yield Cast(make_person(stack, "creator", kyc_level=0), "new-creator", ("dashboard", "payouts"))
     yield Cast(make_person(stack), "viewer", ("home", "revenue-window"))
     yield Cast(make_person(stack, "reviewer"), "reviewer", ("viewer-activity",))
-    yield Cast(admin, "admin", ("revenue-window", "all-payouts"))
+    strict = policies.keep(stack.settings, replace(FAIRSHARE_V1, name="strict", approval_limit_cents=1))
+    figures = windows.preview(
+        stack.settings, Window(days[3].start, days[6].end), PoolInputs(gross_cents=9_000_00), strict, kind="bonus"
+    )
+    with contextlib.suppress(AwaitingApproval):
+        windows.close(stack.settings, figures, "pictured")
+    jobs.run_due(stack.settings)
+    yield Cast(admin, "admin", ("revenue-window", "all-payouts", "due-work", "audit"))
 
 
 def ask_for_payouts(stack: RunningStack, creator: Person) -> None:
@@ -79,11 +89,24 @@ def picture(page: Page, path: str, file: Path) -> None:
     page.get_by_test_id("stAppViewContainer").wait_for()
     page.wait_for_function("() => !document.querySelector('[data-testid=stStatusWidget], [data-testid=stSkeleton]')")
     page.wait_for_timeout(1500)
+    if path == "revenue-window":
+        page.get_by_role("button", name="Preview").or_(page.get_by_text("This page is for")).first.wait_for(
+            timeout=60_000
+        )
+        page.wait_for_timeout(1500)
     if path == "revenue-window" and page.get_by_role("textbox", name="Gross revenue (USD)").count():
         page.get_by_role("textbox", name="Gross revenue (USD)").fill("12000")
         page.get_by_role("button", name="Preview").click()
         page.get_by_text("Every creator").or_(page.get_by_role("alert")).first.wait_for(timeout=60_000)
         page.wait_for_timeout(2500)
+        if page.get_by_text("Compare with other policies").count():
+            page.get_by_text("Compare with other policies").click()
+            page.get_by_role("combobox", name="Policies").click()
+            page.get_by_role("option", name="strict@1").click()
+            page.keyboard.press("Escape")
+            page.get_by_role("button", name="Compare", exact=True).click()
+            page.get_by_text("Where the rules differ").wait_for(timeout=60_000)
+            page.wait_for_timeout(1500)
     # The page scrolls inside a container: the window is made as tall as its content.
     size = page.viewport_size or {"width": 1280, "height": 900}
     tall = page.evaluate("document.querySelector('[data-testid=stMain]').scrollHeight")

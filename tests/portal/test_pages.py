@@ -19,7 +19,7 @@ from tests.portal.scene import PASSWORD, Person
 from tests.portal.world import last_days, make_events, make_video, make_viewers
 
 pytestmark = pytest.mark.usefixtures("in_process")
-STAFF_ONLY = {"revenue-window"}
+STAFF_ONLY = {"revenue-window", "due-work", "audit"}
 
 
 def open_portal(monkeypatch: pytest.MonkeyPatch, stack: Any, person: Person | None) -> AppTest:
@@ -54,7 +54,7 @@ def test_the_menu_follows_the_role() -> None:
     assert menu[Role.CREATOR] == {"dashboard", "payouts", "viewer-activity", "explanations", "account"}
     assert menu[Role.REVIEWER] == {"viewer-activity", "explanations", "clusters", "account"}
     assert menu[Role.ADMIN] == {
-        "revenue-window", "all-payouts", "viewer-activity", "explanations", "clusters", "account",
+        "revenue-window", "all-payouts", "due-work", "audit", "viewer-activity", "explanations", "clusters", "account",
     }  # fmt: skip
     assert pages_for() == ()
 
@@ -117,7 +117,7 @@ def test_behind_a_broken_page_guard_the_database_still_says_no(
 @pytest.mark.parametrize(
     "path",
     ["dashboard", "home", "account", "viewer-activity", "explanations", "clusters", "revenue-window", "payouts",
-     "all-payouts"],
+     "all-payouts", "due-work", "audit"],
 )  # fmt: skip
 def test_no_page_shows_anything_without_a_session(monkeypatch: pytest.MonkeyPatch, stack: Any, path: str) -> None:
     monkeypatch.setattr(navigation, "pages_for", lambda *roles, local=False: REGISTRY)
