@@ -132,6 +132,7 @@ def run_demo(stack: Stack, recipe: Recipe) -> Summary:
         done=done,
         broken=broken,
         gains=gains,
+        discounts=demo_accounts.discounts(settings, window, FAIRSHARE_V1.model),
         seconds=stages.seconds,
         password=recipe.password,
         use_caps=use_caps,

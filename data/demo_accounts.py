@@ -70,6 +70,34 @@ def count_events(settings: Settings, window: Window) -> WindowEvents:
     return WindowEvents(*row)
 
 
+@dataclass(frozen=True, slots=True)
+class Discount:
+    """What did not count for one reason in a window, over all videos."""
+
+    code: str
+    videos: int
+    events: int
+    units: float
+
+
+def discounts(settings: Settings, window: Window, model: str) -> list[Discount]:
+    """From the explanations of `window`: what counted less or not at all, the most units first."""
+    query = """
+        select g ->> 'code', count(*), sum(events)::bigint, sum((g ->> 'units')::numeric - (g ->> 'counted')::numeric)
+        from public.video_explanations x
+        cross join jsonb_array_elements(x.groups) g
+        cross join lateral (
+            select coalesce(sum(n.value::bigint), 0) as events from jsonb_each_text(g) n
+            where n.key in ('views', 'likes', 'comments', 'shares', 'follows')) e
+        where x.window_start = %s and x.window_end = %s and x.model = %s
+            and g ->> 'code' not in ('counted', 'reports', 'own_event')
+        group by 1 order by 4 desc, 1
+    """
+    with database(settings) as connection:
+        rows = connection.execute(query, (window.start, window.end, model)).fetchall()
+    return [Discount(code, videos, events, float(units)) for code, videos, events, units in rows]
+
+
 def database(settings: Settings) -> psycopg.Connection:
     """The local stack's database. Raises ConfigError."""
     connection = sql_connection(settings)

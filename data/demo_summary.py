@@ -9,9 +9,10 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from bot_account_detection.reasons import BY_CODE
 from core.timewindows import Window
 from data.attack_report import AttackGain
-from data.demo_accounts import LOG_INS, WindowEvents
+from data.demo_accounts import LOG_INS, Discount, WindowEvents
 from revenue_split.ledger_checks import Finding
 from revenue_split.policy import PoolInputs
 from revenue_split.report import count_paid, creators_words, money, reason_words
@@ -33,6 +34,7 @@ class Summary:
     done: dict[str, Any]
     broken: list[Finding]
     gains: list[AttackGain]
+    discounts: list[Discount]
     seconds: dict[str, float]
     password: str
     use_caps: bool
@@ -103,6 +105,12 @@ def _top(out: Console, summary: Summary, currency: str) -> None:
 def _not_counted(out: Console, summary: Summary, currency: str) -> None:
     out.print("\n[bold]What did not count[/bold]")
     out.print(f"  {summary.events.own:,} events of creators on their own videos")
+    reasons = Table(box=None, padding=(0, 2))
+    for name in ("counted in part or not at all", "videos", "events", "units less"):
+        reasons.add_column(name, justify="right" if reasons.columns else "left")
+    for one in summary.discounts:
+        reasons.add_row(BY_CODE[one.code].title, f"{one.videos:,}", f"{one.events:,}", f"{one.units:,.0f}")
+    out.print(reasons)
     withheld = summary.figures.result.withheld
     if withheld:
         table = Table(box=None, padding=(0, 2))

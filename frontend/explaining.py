@@ -6,9 +6,10 @@ Panels draw plain data that they are given; `summary_of` is the arithmetic, pure
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 import streamlit as st
 
@@ -96,13 +97,15 @@ def video_panel(
     st.text(found.title or "Untitled")
     cards.settled(standing, f"{fmt.utc_range(found.start, found.end)} (UTC) · model {found.model}")
     _counted(groups, fmt=fmt, key=key)
-    shown = [one for one in groups if not one.is_plain]
-    for at in range(0, len(shown), 2):
-        for column, one in zip(st.columns(2), shown[at : at + 2], strict=False):
-            with column:
-                _reason(one)
+    parts: list[Callable[[], None]] = [partial(_reason, one) for one in groups if not one.is_plain]
+    if found.discounted_units >= 1:
+        parts.append(partial(_without, found, pay, fmt=fmt))
+    for at in range(0, len(parts), 2):
+        pair = parts[at : at + 2]
+        for column, draw in zip(st.columns(len(pair)), pair, strict=True):
+            with column, st.container(border=True, height="stretch"):
+                draw()
     _score(found, days, is_empty=sum(one.viewers for one in groups) < 1, fmt=fmt, key=key)
-    _without(found, pay, fmt=fmt)
 
 
 def _score(found: Explanation, days: Sequence[DayParts], *, is_empty: bool, fmt: Formats, key: str) -> None:
@@ -113,7 +116,8 @@ def _score(found: Explanation, days: Sequence[DayParts], *, is_empty: bool, fmt:
     left, right = st.columns([2, 3])
     with left, st.container(border=True, height="stretch"):
         st.markdown("**Engagement Integrity Score**")
-        figure = figures.gauge(eis, title="EIS", colours=palette(), formats=fmt)
+        word = "the platform's mean" if is_empty else None
+        figure = figures.gauge(eis, title="EIS", colours=palette(), formats=fmt, word=word)
         st.echarts_chart(figure.option, height=figure.height, key=f"{key}_gauge", alt=figure.alt)
     with right, st.container(border=True, height="stretch"):
         st.markdown("**What it is made of**, the costliest part first")
@@ -142,11 +146,10 @@ def _counted(groups: Sequence[Told], *, fmt: Formats, key: str) -> None:
 
 
 def _reason(one: Told) -> None:
-    with st.container(border=True, height="stretch"):
-        st.markdown(f"**{one.reason.title}** {_badge(one.reason)}")
-        st.markdown(f"{one.headline}.")
-        st.markdown(f":small[{one.reason.sentence}]")
-        st.markdown(f":small[:material/arrow_forward: {one.reason.action}]")
+    st.markdown(f"**{one.reason.title}** {_badge(one.reason)}")
+    st.markdown(f"{one.headline}.")
+    st.markdown(f":small[{one.reason.sentence}]")
+    st.markdown(f":small[:material/arrow_forward: {one.reason.action}]")
 
 
 def _badge(reason: Reason) -> str:
@@ -155,20 +158,17 @@ def _badge(reason: Reason) -> str:
 
 
 def _without(found: Explanation, pay: Pay | None, *, fmt: Formats) -> None:
-    if found.discounted_units < 1:
-        return
     eis, without = found.figures["eis"], found.figures["eis_without"]
     then = None if pay is None else pay_without(pay.cents, found.figures, FAIRSHARE_V1)
-    with st.container(border=True):
-        st.markdown("**Without what was discounted**")
-        if eis is None or without is None:
-            st.markdown("Nothing would be left to score.")
-        else:
-            st.markdown(f"EIS **{fmt.decimal(without)}** instead of {fmt.decimal(eis)}.")
-        if pay is not None and then is not None:
-            now = fmt.money(pay.cents, pay.currency)
-            st.markdown(f"Pay about **{fmt.money(then, pay.currency)}** instead of {now}.")
-        st.caption("Your score and pay as they would be had these events never been, everybody else's as they are.")
+    st.markdown("**Without these events**")
+    if eis is None or without is None:
+        st.markdown("Nothing would be left to score.")
+    else:
+        st.markdown(f"EIS **{fmt.decimal(without)}** instead of {fmt.decimal(eis)}.")
+    if pay is not None and then is not None:
+        now = fmt.money(pay.cents, pay.currency)
+        st.markdown(f"Pay about **{fmt.money(then, pay.currency)}** instead of {now}.")
+    st.markdown(":small[Had they never been, and everybody else as they are. New accounts are not part of this.]")
 
 
 def reports_form(me: Visitor, found: Explanation) -> None:

@@ -20,11 +20,11 @@ import streamlit as st
 
 from core.errors import FairshareError
 from core.timewindows import DAY, Window
-from frontend import readers, surroundings
+from frontend import readers, surroundings, unscored
 from frontend.auth.visitor import Visitor
 from frontend.readers import ClosedWindow
 from revenue_split import windows
-from revenue_split.errors import AwaitingApproval
+from revenue_split.errors import AwaitingApproval, DaysNotScored
 from revenue_split.policies import KeptPolicy
 from revenue_split.policy import PoolInputs
 from revenue_split.report import count_paid, reason_words
@@ -77,8 +77,10 @@ def inputs_form(me: Visitor, *, fmt: Formats, closed: Sequence[ClosedWindow], ke
             )
         pressed = st.form_submit_button("Preview", type="primary", key="window_preview", icon=":material/preview:")
     if not pressed:
+        unscored.panel(me, fmt=fmt)
         return
     st.session_state.pop(_DRAFT, None)
+    unscored.remember(None)
     amounts = _amounts(texts, fmt)
     if amounts is None:
         return
@@ -94,6 +96,11 @@ def inputs_form(me: Visitor, *, fmt: Formats, closed: Sequence[ClosedWindow], ke
             return
         with st.spinner("Computing; nothing is written."):
             figures = windows.preview(surroundings.settings(), window, inputs, rules[policy_name])
+    except DaysNotScored as missing:
+        st.error(missing.sentence)
+        unscored.remember(window, missing.details["model"])
+        unscored.panel(me, fmt=fmt)
+        return
     except FairshareError as refused:
         st.error(refused.sentence)
         return

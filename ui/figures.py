@@ -41,8 +41,8 @@ def zone_of(score: float) -> str:
     return next((name for end, name in ZONES if score < end), ZONES[-1][1])
 
 
-def gauge(score: float, *, title: str, colours: Palette, formats: Formats) -> Figure:
-    """A score of 0..100 as a pointer over its zones."""
+def gauge(score: float, *, title: str, colours: Palette, formats: Formats, word: str | None = None) -> Figure:
+    """A score of 0..100 as a pointer over its zones; `word` stands in the place of the zone's name."""
     tints = (colours.bad, colours.fair, colours.good)
     stops = [[end / 100, tint] for (end, _), tint in zip(ZONES, tints, strict=True)]
     shown = formats.decimal(score)
@@ -70,7 +70,7 @@ def gauge(score: float, *, title: str, colours: Palette, formats: Formats) -> Fi
                     "offsetCenter": [0, "36%"],
                 },
                 "title": {"fontSize": 13, "color": colours.soft, "offsetCenter": [0, "62%"]},
-                "data": [{"value": round(score, 1), "name": f"{zone_of(score)}"}],
+                "data": [{"value": round(score, 1), "name": word or zone_of(score)}],
                 "animation": False,
             }
         ]
@@ -84,7 +84,7 @@ def gauge(score: float, *, title: str, colours: Palette, formats: Formats) -> Fi
             "here": [shown if zone_of(score) == name else "" for _, name in ZONES],
         }
     )
-    return Figure(option, f"{title}: {shown} of 100, {zone_of(score)}.", table, height=210)
+    return Figure(option, f"{title}: {shown} of 100, {word or zone_of(score)}.", table, height=210)
 
 
 def waterfall(
