@@ -237,7 +237,7 @@ def circle(
     partners = np.bincount(one[praise > 0], minlength=count).astype(np.float64)
     back = np.zeros(count)
     back[one] = partners_by_chance
-    many = surprise(partners, t.circle_taste * back) >= t.circle_evidence
+    many = surprise(partners, t.circle_taste_partners * back) >= t.circle_evidence
     # The same of what comes after the first mutual praise, which chance may have brought about.
     more, by_habit = (
         np.bincount(one, values, count).astype(np.float64)

@@ -113,6 +113,8 @@ class Thresholds:
     circle_least: float = 0.05
     #: So many creators that visit back, far beyond chance, are a circle whatever each pair did.
     circle_partners: int = 3
+    #: A count over many creators leaves less to taste than one pair's.
+    circle_taste_partners: float = 2.5
 
     def parameters(self, family: str) -> dict[str, float]:
         """The named parameters of a family's SQL."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated
 
 import duckdb
@@ -24,6 +25,7 @@ from core.terminal import progress
 from core.timewindows import Window, from_us
 from data.attacks import ATTACKS, cost_eur, draw, run
 from data.plan import Plan
+from data.redteam_chart import drawn_captures
 from data.simulator import attack_names, simulate
 from data.world import DAY_US, Attack, World, stream
 from revenue_split.allocation import split_window
@@ -137,7 +139,11 @@ def prepare(
     con: duckdb.DuckDBPyConnection, number: int, seed: int, policies: Sequence[str], *, usual: bool = False
 ) -> Week:
     """Draws a week and splits it without any attack."""
-    world = draw_week(number, seed, usual=usual)
+    return week_of(con, number, draw_week(number, seed, usual=usual), policies)
+
+
+def week_of(con: duckdb.DuckDBPyConnection, number: int, world: World, policies: Sequence[str]) -> Week:
+    """Splits an honest week under each policy."""
     clean = {policy: outcome(con, world, policy) for policy in dict.fromkeys([YARDSTICK, *policies])}
     yardstick = clean[YARDSTICK]
     order = np.argsort(yardstick.shares, kind="stable")
@@ -155,7 +161,11 @@ def trials(
     usual: bool = False,
 ) -> list[Trial]:
     """One attack on one week under every policy."""
-    world = draw_attack(name, week.world, week.number, seed, usual=usual)
+    return judged(con, week, name, draw_attack(name, week.world, week.number, seed, usual=usual), policies)
+
+
+def judged(con: duckdb.DuckDBPyConnection, week: Week, name: str, world: World, policies: Sequence[str]) -> list[Trial]:
+    """What every policy pays in `world`, the week with the attack `name` in it."""
     paid = {policy: outcome(con, world, policy) for policy in dict.fromkeys([YARDSTICK, *policies])}
     views = np.count_nonzero(world.events["event_type"].to_numpy(zero_copy_only=False) == "view")
     gaining, harmed = _targets(world.attacks, "gain"), _targets(world.attacks, "harm")
@@ -298,6 +308,9 @@ def main(
     weeks: Annotated[int, typer.Option(min=1, help="honest weeks to draw")] = 5,
     seed: Annotated[int, typer.Option(min=0, help="the same seed draws the same weeks and attacks")] = 1,
     usual: Annotated[bool, typer.Option("--usual", help="weeks of 30,000 people, attacks of their usual size")] = False,
+    chart: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="also draw the captures, as an SVG picture")
+    ] = None,
 ) -> None:
     """Draw honest weeks and attacks afresh and print what each policy pays the attackers.
 
@@ -309,6 +322,8 @@ def main(
     policies = [policy_named(name.strip()).name for name in policy.split(",")]
     with progress("red team", total=weeks * len(names)) as advance:
         drawn, done = campaign(names, weeks=weeks, seed=seed, policies=policies, usual=usual, on_trial=advance)
+    if chart is not None:
+        chart.write_text(drawn_captures(done, policies), encoding="utf-8")
     console = Console(width=150)
     for table in report(drawn, done, policies):
         console.print(table)

@@ -62,7 +62,9 @@ def proposals_panel(me: Visitor, found: Sequence[Proposal], *, fmt: Formats) -> 
 def _proposal(me: Visitor, one: Proposal, fmt: Formats) -> None:
     mine = one.proposed_by is not None and one.proposed_by == me.auth_id
     with st.container(border=True):
-        st.markdown(f"**{_VERBS[one.action]} {_days(one.summary, fmt)}** · no. {one.proposal_id}")
+        kind = "" if one.summary.get("kind", "regular") == "regular" else f", {one.summary['kind']}"
+        rules = one.summary.get("policy", "")
+        st.markdown(f"**{_VERBS[one.action]} {_days(one.summary, fmt)}{kind}** · {rules} · no. {one.proposal_id}")
         st.caption(f"{one.why}. Asked for {fmt.moment(one.proposed_at)} by {_who(one, mine)}.")
         parts = [("Pool", "pool_cents"), ("To creators, fee included", "allocated_cents")]
         parts += [("Reserve", "reserve_cents"), ("Residual", "residual_cents")] if one.action == "close" else []

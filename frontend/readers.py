@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from revenue_split import approvals, jobs, policies, reading
+from revenue_split import approvals, jobs, policies, reading, statements
 from revenue_split.approvals import Proposal
 from revenue_split.policies import KeptPolicy
 from revenue_split.policy import DEFAULT_POLICY
+from revenue_split.statements import Statement
 
 #: Supabase answers with at most this many rows; a reader that needs more pages by key.
 PAGE_ROWS = 1000
@@ -401,3 +402,14 @@ def read_audit(client: Any, *, limit: int = 200) -> list[dict[str, Any]]:
     """The latest acts, the latest first; for admins."""
     columns = ("at", "actor_id", "actor_role", "action", "object_type", "object_id", "figures", "reason")
     return reading.read(client, "audit_log", columns, key="id", latest=limit)
+
+
+def read_statement_numbers(client: Any, creator_id: int) -> list[dict[str, Any]]:
+    """Number and window of each statement of a creator, the latest window first."""
+    rows = reading.read(client, "statements", ("number",), key="revenue_window_id", where={"creator_id": creator_id})
+    return list(reversed(rows))
+
+
+def read_statement(client: Any, window_id: int, creator_id: int) -> Statement:
+    """One issued statement with its videos. Raises StopIteration when there is none."""
+    return next(statements.of_window(client, window_id, creator_id=creator_id))

@@ -22,8 +22,8 @@ from rich.table import Table
 
 from core.errors import ConfigError, FairshareError, StackError
 from core.settings import Settings, load_settings
-from revenue_split import calls, ledger_checks, monthly, reading, revenue_inputs, statement_mail
-from revenue_split.errors import AwaitingApproval, NotThisJob, ProposalSettled
+from revenue_split import calls, ledger_checks, monthly, reading, revenue_inputs, statement_mail, statements
+from revenue_split.errors import AwaitingApproval, NoStatements, NotThisJob, ProposalSettled
 from revenue_split.mail import mailer
 from revenue_split.monthly import Month
 from revenue_split.reserves import release_due
@@ -82,8 +82,14 @@ def monthly_close(settings: Settings, arguments: Mapping[str, Any]) -> dict[str,
 
 
 def mail_statements(settings: Settings, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Creators are told of their statements."""
-    return {"mails": statement_mail.send_all(settings, mailer(settings), arguments["revenue_window_id"])}
+    """The statements of a closed window are issued, where that was not done yet, and creators are told."""
+    window_id = arguments["revenue_window_id"]
+    try:
+        issued = statements.issue(settings, window_id)
+    except NoStatements:
+        # Reversed before anybody was told: there is nothing to tell.
+        return {"statements": 0, "mails": 0}
+    return {"statements": issued["statements"], "mails": statement_mail.send_all(settings, mailer(settings), window_id)}
 
 
 def check_ledger(settings: Settings, arguments: Mapping[str, Any]) -> dict[str, Any]:

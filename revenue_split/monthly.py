@@ -104,7 +104,8 @@ def run_month(
 def platform_report(settings: Settings, window_id: int) -> dict[str, Any]:
     """Pool, paid, fee, reserve, residual, units counted and not, and what was withheld by reason."""
     report: dict[str, Any] = calls.call(settings, "platform_figures", p_revenue_window_id=window_id)
-    return report
+    # A whole number is `250.0` by one way to the database and `250` by the other: here it is always the same.
+    return report | {"units": int(report["units"]), "counted_units": float(report["counted_units"])}
 
 
 def write_files(settings: Settings, window_id: int, report: dict[str, Any], out: Path) -> None:

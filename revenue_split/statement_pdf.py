@@ -77,9 +77,8 @@ def _step(sheet: FPDF, label: str, cents: int, *, bold: bool = False) -> None:
 
 def _notes(sheet: FPDF, statement: Statement) -> None:
     figures = statement.figures
-    notes = [
-        f"Your videos had {figures['units']:,} units of engagement, of which {figures['counted_units']:,} counted."
-    ]
+    counted = f"{float(figures['counted_units']):,.3f}"
+    notes = [f"Your videos had {figures['units']:,} units of engagement, of which {counted} counted."]
     if figures["streak_ppb"] != 10**9:
         notes.append(
             f"The streak of your last days' scores moved your share by the factor {figures['streak_ppb'] / 1e9:.4f}."

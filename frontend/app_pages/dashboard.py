@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from frontend import panels, readers, shell, summaries
+from frontend import panels, readers, shell, statements, summaries
 from ui import cards, formats
 
 DAYS = 28
@@ -27,5 +27,6 @@ if not all(step.done for step in steps):
 panels.money(balances, reserves, shares, movements, fmt=fmt, now=now)
 panels.movements_list(movements, fmt=fmt)
 panels.windows(shares, fmt=fmt)
+statements.statements_panel(me, readers.read_statement_numbers(me.client, me.user_id), fmt=fmt)
 panels.integrity(me.me, scores, shares, fmt=fmt, now=now)
 panels.videos(videos, summaries.last_days(scores, DAYS), shares, days=DAYS, fmt=fmt)

@@ -143,7 +143,7 @@ begin
   update public.provider_events e set outcome = v_outcome, payout_id = v_payout.id where e.id = v_event.id;
   return jsonb_build_object('outcome', v_outcome, 'payout_id', v_payout.id, 'replayed', false);
 exception
-  when check_violation or not_null_violation or foreign_key_violation or invalid_text_representation
+  when check_violation or not_null_violation or foreign_key_violation or unique_violation or invalid_text_representation
     or invalid_datetime_format or datetime_field_overflow or numeric_value_out_of_range then
     raise exception 'the event can not be kept: %', sqlerrm
       using errcode = '22Z12', detail = jsonb_build_object('event_id', p_event_id)::text;

@@ -117,9 +117,8 @@ begin
       select from public.revenue_windows w where w.kind = 'regular' and w.status = 'closed'
         and w.window_start < r.window_end and r.window_start < w.window_end)
   union all
-  select 'statement_mail', 'statement_mail:' || s.revenue_window_id,
-    jsonb_build_object('revenue_window_id', s.revenue_window_id), v_now
-  from (select distinct revenue_window_id from public.statements) s
+  select 'statement_mail', 'statement_mail:' || w.id, jsonb_build_object('revenue_window_id', w.id), v_now
+  from public.revenue_windows w where w.status = 'closed'
   on conflict (key) do nothing;
   get diagnostics v_planned = row_count;
   return v_planned;

@@ -77,6 +77,15 @@ def test_a_reserve_that_is_due_is_released(sql_db: psycopg.Connection, settings:
     assert states(sql_db)["release_reserves"] == "done"
 
 
+def test_a_window_that_somebody_closed_gets_its_statements_and_mails(
+    sql_db: psycopg.Connection, settings: Settings
+) -> None:
+    call_close(sql_db, "k", closing(people(sql_db), {"owner": 5_000}))
+    run_due(settings)
+    assert one(sql_db, "select count(*) from statements") == 1
+    assert one(sql_db, "select count(*) from statement_mails") == 1
+
+
 def test_a_reserve_that_is_not_due_makes_no_job(sql_db: psycopg.Connection, settings: Settings) -> None:
     call_close(sql_db, "k", closing(people(sql_db), {"owner": 5_000}))
     jobs.plan(settings)

@@ -167,7 +167,7 @@ PAID = StatedTransfer("k", 100, "USD", "paid")
         ([], [PAID], 1),
         ([PAID], [replace(PAID, amount_cents=101)], 1),
         ([PAID], [replace(PAID, state="returned")], 1),
-        ([replace(PAID, state="open")], [PAID], 0),
+        ([replace(PAID, state="open")], [PAID], 1),
         ([replace(PAID, state="open")], [], 0),
         ([replace(PAID, state="open")], [replace(PAID, amount_cents=1)], 1),
         ([replace(PAID, state="not paid")], [], 0),

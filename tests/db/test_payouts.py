@@ -479,6 +479,13 @@ def test_news_of_a_transfer_that_we_do_not_know_are_kept_and_move_nothing(
     assert status(sql_db, sent["payout_id"]) == "in_transit"
 
 
+def test_one_reference_of_the_provider_is_one_transfer(sql_db: psycopg.Connection, world: World) -> None:
+    mine, theirs = payout(sql_db, world), payout(sql_db, world, name="other")
+    news(sql_db, mine, "transfer.paid", event_id="a", reference="tr_1")
+    error = refused(lambda: news(sql_db, theirs, "transfer.paid", event_id="b", reference="tr_1"))
+    assert (error.sqlstate, status(sql_db, theirs["payout_id"])) == ("22Z12", "in_transit")
+
+
 @pytest.mark.parametrize(
     "change", [{"kind": "nope"}, {"event_at": "infinity"}, {"event_at": "soon"}, {"event_at": None}, {"kind": None}]
 )

@@ -75,3 +75,9 @@ def test_money_is_exact_and_signed() -> None:
     assert [money_text(cents) for cents in (0, 5, -1, 123_456, -100_000)] == [
         "0.00", "0.05", "-0.01", "1,234.56", "-1,000.00",
     ]  # fmt: skip
+
+
+def test_a_whole_number_is_the_same_file_by_whichever_way_it_was_read() -> None:
+    """The bug that this stops: one way to the database gives 250.0, the other 250."""
+    assert to_pdf(statement(counted_units=250)) == to_pdf(statement(counted_units=250.0))
+    assert to_csv(statement(counted_units=250)) == to_csv(statement(counted_units=250.0))

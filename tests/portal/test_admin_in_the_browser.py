@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -12,6 +13,8 @@ from postgrest.exceptions import APIError
 
 from core.timewindows import Window
 from frontend.auth import flows
+from revenue_split import jobs, statements
+from revenue_split.statement_pdf import to_pdf
 from supabase_conn import user_client
 from tests.portal.scene import PASSWORD, Person, sign_in
 from tests.portal.world import last_days, make_events, make_video, make_viewers
@@ -91,6 +94,16 @@ def test_a_double_click_closes_a_window_once_and_the_creator_sees_the_money(
     fee, reserve = allocated // 10, allocated // 10
     expect(theirs.get_by_text(f"${(allocated - fee - reserve) / 100:,.2f}").first).to_be_visible()
     expect(theirs.get_by_text(f"${reserve / 100:,.2f}").first).to_be_visible()
+
+    # Due work issues the statement; the file is the one that the statement always gives.
+    jobs.run_due(stack.settings)
+    theirs.reload()
+    expect(theirs.get_by_role("heading", name="Statements")).to_be_visible(timeout=30_000)
+    with theirs.expect_download() as download:
+        theirs.get_by_role("button", name="PDF").click()
+    issued = next(statements.of_window(stack.settings, closed[0][0], creator_id=creator.user_id))
+    assert Path(download.value.path()).read_bytes() == to_pdf(issued)
+    assert download.value.suggested_filename == f"{issued.number}.pdf"
 
 
 def test_a_title_with_markup_is_shown_as_text(
