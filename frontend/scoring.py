@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from core.timewindows import DAY, Window
-from frontend import readers, summaries, surroundings
+from frontend import actions, readers, summaries, surroundings
 from frontend.auth.visitor import Visitor
 from frontend.readers import DayScore, VideoRow
 from ui import cards, figures
@@ -67,6 +67,8 @@ def _score(me: Visitor, first: date, last: date, *, model: str, again: bool) -> 
     bar.empty()
     fresh = [result for result in done if result.scored]
     events = sum(result.events for result in fresh)
+    figures = {"model": model, "days": len(fresh), "events": events, "again": again}
+    actions.record_act(me.client, "portal.scored_days", "days", f"{first} to {last}", figures)
     st.success(f"Days scored: {len(fresh)}. Done before: {len(days) - len(fresh)}. Events: {events:,}.")
 
 

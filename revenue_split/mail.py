@@ -57,4 +57,4 @@ def mailer(settings: Settings) -> Mailer:
     """The way out that these settings know. Raises ConfigError when there is none."""
     if settings.is_local and settings.fairshare_mailbox_dir is not None:
         return LocalMailbox(settings.fairshare_mailbox_dir)
-    raise ConfigError("there is no way to send mail: only the local mailbox is built (FAIRSHARE_MAILBOX_DIR)")
+    raise ConfigError("there is no way to send mail: only the local stack's mailbox is built")

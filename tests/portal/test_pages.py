@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+import psycopg
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -183,13 +184,21 @@ def test_staff_score_a_day_from_the_page_once(
     video = make_video(stack, people("creator").user_id, "An older one", window=day)
     events = make_events(stack, video, make_viewers(stack, 12), window=day, seed=3)
 
-    page = go(open_portal(monkeypatch, stack, people("reviewer")), "viewer-activity")
+    reviewer = people("reviewer")
+    page = go(open_portal(monkeypatch, stack, reviewer), "viewer-activity")
     page.date_input(key="score_first").set_value(day.start.date())
     page.date_input(key="score_last").set_value(day.start.date())
     page.button(key="score_submit").click().run()
     assert f"Days scored: 1. Done before: 0. Events: {events}." in said(page)
     page.button(key="score_submit").click().run()
     assert "Days scored: 0. Done before: 1." in said(page)
+    with psycopg.connect(stack.db_url) as sql:
+        acts = sql.execute(
+            "select figures ->> 'days' from audit_log where action = 'portal.scored_days' and actor_id = %s "
+            "order by id",
+            (reviewer.auth_id,),
+        ).fetchall()
+    assert acts == [("1",), ("0",)]
 
     page.date_input(key="score_last").set_value(day.start.date() - timedelta(days=1))
     page.button(key="score_submit").click().run()
