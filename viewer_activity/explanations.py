@@ -14,12 +14,16 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from bot_account_detection.reasons import BY_CODE, CLEARED, CONFIRMED, COUNTED
+from bot_account_detection.reasons import BY_CODE, CATALOGUE, CLEARED, CONFIRMED, COUNTED
 from bot_account_detection.thresholds import THRESHOLDS
 from bot_account_detection.viewer_weights import INDEPENDENT, REASONS, speaks
 from viewer_activity import classic_v1, fairshare_v1, signals
 
 TYPES = ("views", "likes", "comments", "shares", "follows")
+#: What is set aside while the figures without the disputed events are made.
+_SET_ASIDE = ("weighted_events", *fairshare_v1.FIGURES)
+#: A code's number in the engine is its place here.
+CODES = tuple(one.code for one in CATALOGUE)
 #: Nobody spoke against these accounts; all others are what a creator would be without.
 UNDISPUTED = frozenset({COUNTED, "new_account", *CLEARED})
 
@@ -32,18 +36,25 @@ def explain(con: duckdb.DuckDBPyConnection, weights: pa.Table) -> pa.Table:
     `weights` as they were used. The counterfactual holds the platform's means and the other viewers' budgets fixed.
     """
     codes = viewer_codes(weights)
-    con.register("viewer_codes", codes)
+    # Numbers for the codes, which are many rows' words.
+    numbers = pa.array([CODES.index(code) for code in codes["code"].to_pylist()], pa.uint8())
+    con.register("viewer_codes", codes.set_column(codes.column_names.index("code"), "code", numbers))
     con.execute(f"set variable fired_thousandths = {round(1000 * THRESHOLDS.fired_below)}")
-    found = con.sql(signals.sql("explained_groups")).to_arrow_table()
+    places = {f"{code}_code": CODES.index(code) for code in (COUNTED, "reported_it", "counts_less_here")}
+    found = con.sql(signals.sql("explained_groups"), params=places).to_arrow_table()
     own = con.sql(signals.sql("own_events")).to_arrow_table()
     ids = con.sql("select id from video_index order by position").to_arrow_table()["id"].to_numpy()
     d = fairshare_v1.read_figures(con)
     judged = fairshare_v1.judge(d)
+    for name in _SET_ASIDE:
+        con.execute(f"alter table {name} rename to all_{name}")
     con.execute(signals.sql("without_discounted"))
+    fairshare_v1.make_figures(con)
     rest = fairshare_v1.read_figures(con)
+    for name in _SET_ASIDE:
+        con.execute(f"drop table {name}")
+        con.execute(f"alter table all_{name} rename to {name}")
     without = fairshare_v1.judge(rest, usual=judged.usual)
-    con.execute("drop table weighted_events")
-    con.execute("alter table all_events rename to weighted_events")
     con.unregister("viewer_codes")
     groups = _groups(found, own, ids)
     videos = np.unique(np.concatenate([d["video_id"], np.array(sorted(groups), np.int64)]))
@@ -98,7 +109,8 @@ def _padded(lists: pa.ListArray) -> pa.ListArray:
 def _groups(found: pa.Table, own: pa.Table, ids: npt.NDArray[np.int64]) -> dict[int, list[dict[str, Any]]]:
     """By video: the groups, the largest discount first and what counts at the end."""
     groups: dict[int, list[dict[str, Any]]] = {}
-    rows = [*found.to_pylist(), *(_own(row) for row in own.to_pylist())]
+    named = ({**row, "code": CODES[row["code"]]} for row in found.to_pylist())
+    rows = [*named, *(_own(row) for row in own.to_pylist())]
     for row in rows:
         group = row | {"units": int(classic_v1.units({name: np.asarray(row[name], np.int64) for name in TYPES}))}
         groups.setdefault(int(ids[group.pop("position")]), []).append(group)

@@ -142,6 +142,7 @@ def score(
     of this score, so `latest` is brought up to date and not read. Ordered by day and video.
     """
     _weigh_events(con, window, as_of)
+    make_figures(con)
     d = read_figures(con, with_quiet=with_quiet)
     judged = judge(d)
     eis = judged.eis
@@ -240,10 +241,14 @@ def _weigh_events(con: Engine, window: Window, as_of: datetime | None) -> None:
     con.register("viewer_rates", pa.table({"user_id": people["user_id"], "rate_femto": femto}))
 
 
-def read_figures(con: Engine, *, with_quiet: bool = False) -> dict[str, np.ndarray]:
-    """Every figure of every video and day from weighted_events as it stands, ordered by day and video."""
+def make_figures(con: Engine) -> None:
+    """The families' figures from weighted_events as it stands, for `read_figures`."""
     for name in FIGURES:
         con.execute(signals.sql(name))
+
+
+def read_figures(con: Engine, *, with_quiet: bool = False) -> dict[str, np.ndarray]:
+    """Every figure of every video and day as `make_figures` left them, ordered by day and video."""
     table = con.sql(signals.sql("weighted_days"), params={"with_quiet": with_quiet}).to_arrow_table()
     d = {name: table[name].to_numpy() for name in table.column_names}
     for name in ("like_vts", "comment_vts"):
