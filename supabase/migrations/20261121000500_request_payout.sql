@@ -140,10 +140,6 @@ begin
   v_payout := public.locked_payout(p_payout_id);
   if v_payout.status in ('held', 'pending') then
     perform public.void_payout(v_payout, 'canceled', left(p_reason, 300), now());
-    if v_payout.creator_id is distinct from public.my_user_id() then
-      perform public.record_audit('payout.canceled', 'payouts', p_payout_id::text,
-        jsonb_build_object('creator_id', v_payout.creator_id, 'amount_cents', v_payout.amount_cents), left(p_reason, 300));
-    end if;
   elsif v_payout.status <> 'canceled' then
     raise exception 'payout % is % and can not be canceled any more', p_payout_id, replace(v_payout.status, '_', ' ')
       using errcode = '22Z26', detail = jsonb_build_object('payout_id', p_payout_id, 'from', v_payout.status,

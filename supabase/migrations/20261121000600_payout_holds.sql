@@ -28,8 +28,6 @@ begin
   insert into public.payout_holds (creator_id, payout_id, reason, placed_by)
   values (p_creator_id, p_payout_id, p_reason, public.my_user_id()) returning id into v_id;
   perform public.hold_open_payout(p_creator_id, p_payout_id, p_reason);
-  perform public.record_audit('payout_hold.placed', 'payout_holds', v_id::text,
-    jsonb_build_object('creator_id', p_creator_id, 'payout_id', p_payout_id), p_reason);
   return v_id;
 end
 $$;
@@ -67,8 +65,6 @@ begin
     returning p.id
   )
   select coalesce(jsonb_agg(f.id), '[]') into v_payouts from freed f;
-  perform public.record_audit('payout_hold.released', 'payout_holds', p_hold_id::text,
-    jsonb_build_object('creator_id', v_hold.creator_id, 'payout_ids', v_payouts), p_reason);
   return jsonb_build_object('hold_id', p_hold_id, 'payout_ids', v_payouts);
 end
 $$;
@@ -89,10 +85,7 @@ begin
   end if;
   perform from public.users u where u.id = v_payout.creator_id for share;
   update public.payouts p set status = 'pending', status_reason = null where p.id = p_payout_id and p.status = 'held';
-  if found then
-    perform public.record_audit('payout.released', 'payouts', p_payout_id::text,
-      jsonb_build_object('creator_id', v_payout.creator_id, 'amount_cents', v_payout.amount_cents));
-  elsif v_payout.status <> 'pending' then
+  if not found and v_payout.status <> 'pending' then
     raise exception 'payout % is %, not held', p_payout_id, replace(v_payout.status, '_', ' ')
       using errcode = '22Z26', detail = jsonb_build_object('payout_id', p_payout_id, 'from', v_payout.status,
         'to', 'pending')::text;

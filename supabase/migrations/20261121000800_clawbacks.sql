@@ -78,9 +78,6 @@ begin
       then format(' %s are still owed and are taken from your next window first.',
         public.cents_text(p_amount_cents - v_available)) else '' end, 'payouts'
   from public.users u where u.id = p_creator_id and u.auth_id is not null;
-  perform public.record_audit('clawback.taken', 'clawbacks', v_id::text, jsonb_build_object('creator_id', p_creator_id,
-    'kind', p_kind, 'reference', p_reference, 'amount_cents', p_amount_cents, 'owed_cents', p_amount_cents - v_available),
-    p_reason);
   return jsonb_build_object('clawback_id', v_id, 'replayed', false);
 end
 $$;

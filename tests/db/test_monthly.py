@@ -159,7 +159,7 @@ def test_statements_are_for_windows_that_stand(sql_db: psycopg.Connection, setti
 def test_an_issued_statement_is_never_changed(sql_db: psycopg.Connection, settings: Settings, world: World) -> None:
     done = call_close(sql_db, "k", closing(world, {"owner": 5_000}))
     statements.issue(settings, done["revenue_window_id"])
-    for statement in ("update statements set figures = '{}'", "delete from statements", "truncate statements"):
+    for statement in ("update statements set figures = '{}'", "delete from statements", "truncate statements cascade"):
         with pytest.raises(psycopg.Error) as caught:
             sql_db.execute(statement.encode())
         assert caught.value.sqlstate == "22Z10"

