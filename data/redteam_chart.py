@@ -44,7 +44,7 @@ def drawn_captures(trials: Sequence[Captured], policies: Sequence[str]) -> str:
         '<text x="10" y="20" font-weight="bold">What attacks take, as a part of what a plain split gives them</text>',
     ]
     for number, policy in enumerate(policies):
-        x = 10 + 180 * number
+        x = 10 + 250 * number
         lines.append(f'<rect x="{x}" y="32" width="12" height="12" fill="{COLOURS[number % len(COLOURS)]}"/>')
         lines.append(f'<text x="{x + 18}" y="43">{escape(policy)}: bar mean, dots weeks</text>')
     for goal, words in ((GOAL_MEAN, "goal for the mean"), (GOAL_WORST, "goal for the worst"), (1.0, "plain split")):
