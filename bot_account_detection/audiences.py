@@ -78,12 +78,15 @@ def _alone(account: Ints, creator: Ints, sitting: Ints) -> Bools:
 
 @dataclass(frozen=True, slots=True)
 class Main:
-    """To whom each account goes most, one entry an account, and how many visits it made there and in all."""
+    """To whom each account goes most, and how many visits it made there and in all: one entry an account, more where it
+    goes to several as often (`of` so many), for no name decides between them.
+    """
 
     account: Ints
     creator: Ints
     visits: Floats
     all_visits: Floats
+    of: Ints
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +94,8 @@ class Visitors:
     """How each account came to each creator, one entry a pair, in narrow numbers: there is one for nearly every visit.
 
     `kinds` has a number for each family (0 is nothing in particular), `used` how much of the account's visits goes to
-    the creator (1 from a quarter on), `hostile` whether it reported anything there. `reached` is the number of visits
-    by creator.
+    the creator (1 from a quarter on), `hostile` whether it reported anything there. `people` are the accounts, each
+    once, and `reached` is the number of visits by creator.
     """
 
     account: np.ndarray
@@ -100,6 +103,7 @@ class Visitors:
     kinds: dict[str, np.ndarray]
     used: np.ndarray
     hostile: Bools
+    people: Ints
     main: Main
     reached: Floats
 
@@ -117,16 +121,22 @@ class Visitors:
             "detached": families.detached(pairs.alone, pairs.videos, life - pairs.visits, t),
         }
         most = np.maximum.reduceat(pairs.visits, first) if len(first) else first
-        # Of several with as many visits the first.
-        at_most = np.flatnonzero(pairs.visits == np.repeat(most, size))
-        main = at_most[np.flatnonzero(np.diff(pairs.account[at_most], prepend=-1))]
+        main = np.flatnonzero(pairs.visits == np.repeat(most, size))
+        whose = np.repeat(np.arange(len(first)), size)[main]
         return cls(
             pairs.account.astype(np.int32),
             pairs.creator.astype(np.int32),
             {name: kind.astype(np.int8) for name, kind in kinds.items()},
             np.minimum(1.0, pairs.visits / (t.crowd_share * np.maximum(life, 1.0))).astype(np.float32),
             pairs.reports > 0,
-            Main(pairs.account[first], pairs.creator[main], most.astype(np.float64), in_all.astype(np.float64)),
+            pairs.account[first],
+            Main(
+                pairs.account[main],
+                pairs.creator[main],
+                most[whose].astype(np.float64),
+                in_all[whose].astype(np.float64),
+                np.bincount(whose)[whose],
+            ),
             _sums(pairs.creator, pairs.visits, int(pairs.creator.max(initial=-1)) + 1),
         )
 
@@ -134,18 +144,20 @@ class Visitors:
 def loyalty(
     parts: Sequence[Visitors], standing: Floats, creators: int, t: Thresholds = THRESHOLDS
 ) -> Iterator[tuple[Main, Floats]]:
-    """Each part's accounts with how popular their main creator is: its part of the passing visits, those that are
-    nobody's main errand; more where it reaches so many people that it is the main errand of most.
+    """Each part's accounts with how popular their main creators are: their part of the passing visits, those that are
+    nobody's main errand; more where one reaches so many people that it is the main errand of most. Where an account has
+    several, its errand is shared out among them.
     """
     micro = np.rint(standing * 1e6)
-    people = sum(float(micro[part.main.account].sum()) for part in parts)
+    people = sum(float(micro[part.people].sum()) for part in parts)
     reach = np.zeros(creators)
     for part in parts:
         reach += _sums(part.creator, micro[part.account], creators)
     passing = np.zeros(creators)
     for part in parts:
-        passing[: len(part.reached)] += part.reached
-        passing -= _sums(part.main.creator, part.main.visits, creators)
+        passing[: len(part.reached)] += 1e6 * part.reached
+        # Whole millionths, so that sums are exact whatever the order.
+        passing -= _sums(part.main.creator, np.rint(1e6 * part.main.visits / part.main.of), creators)
     popularity = passing / max(1.0, float(passing.sum())) / _unknown(reach, people, t)
     for part in parts:
         yield part.main, popularity[part.main.creator]
@@ -179,7 +191,7 @@ def errands(
     micro = np.rint(standing * 1e6)
     cells = CELLS | {"batch": tuple(range(int(batch.max(initial=-1)) + 1))}
     tally = Tally.joined([Tally.of(part, micro, batch, cells) for part in parts])
-    everybody = float(sum(micro[part.main.account].sum() for part in parts)) / 1e6
+    everybody = float(sum(micro[part.people].sum() for part in parts)) / 1e6
     rooms = _rooms(tally, creators, everybody, cells, t)
     odd = np.zeros(creators, bool)
     owner, kinds = tally.creator, tally.kinds

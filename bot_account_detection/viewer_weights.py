@@ -215,7 +215,10 @@ def _visitors(con: Engine, ids: Ints, t: Thresholds) -> tuple[list[Visitors], In
 def _concentration(visitors: list[Visitors], standing: Floats, creators: int, t: Thresholds) -> Floats:
     factor = np.ones(len(standing))
     for mine, popularity in loyalty(visitors, standing, creators, t):
-        factor[mine.account] = families.concentration(mine.visits, mine.all_visits, popularity, t)
+        found = families.concentration(mine.visits, mine.all_visits, popularity, t)
+        # Of several creators visited as often, the one that explains most speaks.
+        factor[mine.account] = 0.0
+        np.maximum.at(factor, mine.account, found)
     return factor
 
 
