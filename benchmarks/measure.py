@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -14,6 +15,8 @@ import duckdb
 from core.errors import StackError
 
 COUNTS_A_ROUND = 5
+#: Linux counts resident memory in KiB, macOS in bytes.
+_RSS_UNIT = 1 if sys.platform == "darwin" else 1024
 
 
 def count_seconds(events: Path) -> list[float]:
@@ -28,8 +31,23 @@ def count_seconds(events: Path) -> list[float]:
     return seconds[1:]
 
 
+def own_peak_gib() -> float:
+    """The most memory that this process has held, in GiB.
+
+    Not what the kernel keeps for its children: that begins with the size of the process that started this one.
+    """
+    status = Path("/proc/self/status")
+    if status.exists():
+        words = dict(line.split(":", 1) for line in status.read_text().splitlines() if ":" in line)
+        return int(words["VmHWM"].split()[0]) / 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _RSS_UNIT / 2**30
+
+
 def run_measured(arguments: list[str], environment: dict[str, str] | None = None) -> tuple[float, float]:
-    """Runs a command; wall seconds and peak resident GiB of its process. Raises StackError when it fails."""
+    """Runs a command; wall seconds and peak resident GiB of its process. Raises StackError when it fails.
+
+    The kernel's figure is never below what this process holds when it starts the command: callers stay small.
+    """
     begin = time.perf_counter()
     with tempfile.TemporaryFile() as errors:
         process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=errors, env=environment)
@@ -39,5 +57,4 @@ def run_measured(arguments: list[str], environment: dict[str, str] | None = None
         if process.returncode != 0:
             errors.seek(0)
             raise StackError(f"the measured command failed: {errors.read().decode(errors='replace').strip()}")
-    # Linux counts in KiB, macOS in bytes.
-    return seconds, usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 2**30
+    return seconds, usage.ru_maxrss * _RSS_UNIT / 2**30

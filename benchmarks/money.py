@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -21,7 +20,7 @@ from pathlib import Path
 
 import psycopg
 
-from benchmarks.measure import run_measured
+from benchmarks.measure import own_peak_gib, run_measured
 from benchmarks.worlds import world
 from core.errors import StackError
 from core.settings import Settings
@@ -142,8 +141,7 @@ def _preview_and_close(url: str) -> dict[str, float]:
     between = time.perf_counter()
     windows.close(settings, figures, "bench")
     end = time.perf_counter()
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 2**30
-    return {"preview_s": between - begin, "close_s": end - between, "memory_gib": memory}
+    return {"preview_s": between - begin, "close_s": end - between, "memory_gib": own_peak_gib()}
 
 
 def month(events: int) -> MonthMeasured:

@@ -14,7 +14,7 @@ from revenue_split import jobs, policies
 from revenue_split.policy import FAIRSHARE_V1
 from tests.db.world import one
 from tests.portal.scene import Person, sign_in
-from tests.portal.world import last_days, make_events, make_video, make_viewers
+from tests.portal.world import last_days, make_events, make_video, make_viewers, take_back_windows
 from viewer_activity.score import score_days
 
 pytestmark = pytest.mark.browser
@@ -24,6 +24,7 @@ def test_one_admin_asks_another_approves_and_a_reversal_needs_the_number_typed(
     stack: Any, browser: Callable[..., BrowserContext], people: Callable[..., Person]
 ) -> None:
     creator, days = people("creator", kyc_level=3), last_days()
+    take_back_windows(stack, days)
     make_events(
         stack, make_video(stack, creator.user_id, "A film", window=days), make_viewers(stack, 30), window=days, seed=3
     )

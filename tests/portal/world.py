@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 
 from core.timewindows import Window
-from revenue_split import windows
+from revenue_split import reversal, windows
 from revenue_split.policy import DEFAULT_POLICY, PoolInputs, policy_named
 from viewer_activity.score import score_days
 
@@ -96,3 +96,14 @@ def populate(stack: Any, creators: list[int], *, videos: int = 4, viewers: int =
             make_events(stack, video, audience, window=window, seed=100 * nth + at)
     score_days(stack.settings, window.days())
     return window
+
+
+def take_back_windows(stack: Any, within: Window) -> None:
+    """Reverses what other tests have closed of these days."""
+    with psycopg.connect(stack.db_url) as sql:
+        found = sql.execute(
+            "select id from public.revenue_windows where status = 'closed' and window_start < %s and window_end > %s",
+            (within.end, within.start),
+        ).fetchall()
+    for (number,) in found:
+        reversal.reverse(stack.settings, number, "room for the next test", f"room-{number}")
