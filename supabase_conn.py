@@ -14,9 +14,10 @@ import httpx
 import psycopg
 from adbc_driver_manager import AdbcStatusCode
 from adbc_driver_postgresql import dbapi as adbc
+from postgrest.exceptions import APIError
 from supabase import Client, ClientOptions, create_client
 
-from core.errors import ConfigError, FairshareError
+from core.errors import ConfigError, FairshareError, StackError
 from core.settings import Settings, is_secret_key
 
 _TIMEOUT_S = 30
@@ -80,6 +81,30 @@ def bulk_refusals(refusal: Callable[[str], FairshareError]) -> Iterator[None]:
         if error.status_code is AdbcStatusCode.CANCELLED and "timeout" not in str(error):
             raise KeyboardInterrupt from error
         raise refusal(_reason(error)) from error
+
+
+def _unknown(code: str | None, message: str, details: str | None) -> None:
+    return None
+
+
+@contextmanager
+def api_refusals(
+    refusal: Callable[[str | None, str, str | None], FairshareError | None] = _unknown, *, what: str = ""
+) -> Iterator[None]:
+    """Turns what the data API answers into `refusal(code, message, details)`, or into StackError where that is None;
+    `what` names what was asked for.
+    """
+    try:
+        yield
+    except APIError as error:
+        known = refusal(error.code, error.message or "", error.details)
+        if known is not None:
+            raise known from error
+        refused = f"refused {what}" if what else "refused"
+        raise StackError(f"the data API {refused}: {error.message or error}") from error
+    except httpx.HTTPError as error:
+        silent = f"does not answer for {what}" if what else "does not answer"
+        raise StackError(f"the data API {silent}: {error or type(error).__name__}") from error
 
 
 def _reason(error: Exception) -> str:

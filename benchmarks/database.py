@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.measure import run_measured
-from benchmarks.worlds import WEEK, write_world
+from benchmarks.worlds import WEEK, world
 from core.terminal import console
 from local_stack.stack import Stack
 
@@ -20,7 +20,7 @@ def score_seconds(events: int) -> float:
     try:
         stack.up()
         with tempfile.TemporaryDirectory(prefix="fairshare-bench-") as folder:
-            write_world(events, Path(folder))
+            world(events).write(Path(folder))
             console.print(f"importing {events} events …")
             run_measured([sys.executable, "-m", "cli", "import", folder], environment)
         days = ["--from", f"{WEEK.start:%Y-%m-%d}", "--to", f"{WEEK.end:%Y-%m-%d}"]

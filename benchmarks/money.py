@@ -1,7 +1,7 @@
 """How fast money moves at full size: a window of many creators, and a month that is run, run again, and killed.
 
-Each has a Postgres of its own. `python -m benchmarks.money URL` is a measured process: it previews and closes
-the window of `window` in that database and prints its figures.
+Each has a Postgres of its own. `python -m benchmarks.money URL FILE` is a measured process: it previews and closes
+the window of `window` in that database and writes its seconds.
 """
 
 from __future__ import annotations
@@ -20,9 +20,8 @@ from pathlib import Path
 
 import psycopg
 
-from benchmarks.measure import own_peak_gib, run_measured
+from benchmarks.measure import run_measured
 from benchmarks.worlds import world
-from core.errors import StackError
 from core.settings import Settings
 from core.timewindows import Window, parse_utc
 from local_stack.stack import DATABASE, Stack
@@ -113,8 +112,8 @@ class MonthMeasured:
 
 def window(creators: int) -> WindowMeasured:
     """Previews and closes a day of `creators` creators with two videos each, in a Postgres of its own."""
-    with _postgres() as stack:
-        url = stack.postgres.url(DATABASE)
+    with _postgres() as stack, tempfile.TemporaryDirectory(prefix="fairshare-bench-") as folder:
+        url, seconds = stack.postgres.url(DATABASE), Path(folder) / "seconds.json"
         with psycopg.connect(url, autocommit=True) as db:
             values = {"creators": creators, "each": VIDEOS_EACH, "start": DAY.start, "end": DAY.end}
             for statement in _WORLD.split(";"):
@@ -122,12 +121,13 @@ def window(creators: int) -> WindowMeasured:
                     db.execute(statement.encode(), values)
             db.execute("vacuum analyze")
             with _database_use(db) as use:
-                program = [sys.executable, "-m", "benchmarks.money", url]
-                found = subprocess.run(program, capture_output=True, text=True, check=False)
-        if found.returncode:
-            raise StackError(f"the measured close failed: {found.stderr.strip()[-500:]}")
+                _, memory = run_measured([sys.executable, "-m", "benchmarks.money", url, str(seconds)])
         return WindowMeasured(
-            creators=creators, database_gib=use.bytes / 2**30, database_cpu_s=use.cpu_s, **json.loads(found.stdout)
+            creators=creators,
+            memory_gib=memory,
+            database_gib=use.bytes / 2**30,
+            database_cpu_s=use.cpu_s,
+            **json.loads(seconds.read_text()),
         )
 
 
@@ -141,7 +141,7 @@ def _preview_and_close(url: str) -> dict[str, float]:
     between = time.perf_counter()
     windows.close(settings, figures, "bench")
     end = time.perf_counter()
-    return {"preview_s": between - begin, "close_s": end - between, "memory_gib": own_peak_gib()}
+    return {"preview_s": between - begin, "close_s": end - between}
 
 
 def month(events: int) -> MonthMeasured:
@@ -253,4 +253,4 @@ def _database_use(db: psycopg.Connection) -> Iterator[_Use]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(_preview_and_close(sys.argv[1])))
+    Path(sys.argv[2]).write_text(json.dumps(_preview_and_close(sys.argv[1])))

@@ -6,8 +6,6 @@ Popularity is heavy-tailed, a tenth of the devices is shared, some inputs are un
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -120,12 +118,3 @@ def _names(letter: str, index: np.ndarray, count: int, unknown: bool) -> pa.Arra
     if unknown:
         names[::50] = None
     return pa.array(names, pa.string()).take(pa.array(index))
-
-
-def write_world(events: int, folder: Path) -> None:
-    """Writes the default world in a process of its own, whose memory is gone before anything is measured."""
-    subprocess.run([sys.executable, "-m", "benchmarks.worlds", str(events), str(folder)], check=True)
-
-
-if __name__ == "__main__":
-    world(int(sys.argv[1])).write(Path(sys.argv[2]))

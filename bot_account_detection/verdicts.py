@@ -5,30 +5,19 @@ The database decides who may, checks, writes the row and its audit row in one tr
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, ClassVar
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
-import httpx
-from postgrest.exceptions import APIError
-
-from core.errors import Refused, StackError
+from core.errors import CodedRefusal, refusal_below
+from supabase_conn import api_refusals
 
 if TYPE_CHECKING:
     from supabase import Client  # noqa: TID251  the type alone; the client comes from supabase_conn
 
 
-class VerdictRefused(Refused):
-    """Root of the refusals of verdicts. `details` is the object that it speaks of."""
-
-    #: SQLSTATE under which the database raises it.
-    code: ClassVar[str] = ""
-
-    def __init__(self, message: str, details: Mapping[str, Any] | None = None) -> None:
-        self.details: dict[str, Any] = dict(details or {})
-        super().__init__(message)
+class VerdictRefused(CodedRefusal):
+    """Root of the refusals of verdicts."""
 
 
 class NoReviewer(VerdictRefused):
@@ -59,9 +48,6 @@ class NothingToDecide(VerdictRefused):
     """There is no verdict to withdraw, or nobody has reported since the last one."""
 
     code = "22Z64"
-
-
-_BY_CODE = {kind.code: kind for kind in (NoReviewer, OwnCase, UnknownVerdict, BadExpiry, NothingToDecide)}
 
 
 def label_account(
@@ -95,26 +81,5 @@ def decide_reports(client: Client, video_id: int, *, verdict: str, reason_code: 
 
 
 def _call(client: Client, function: str, arguments: dict[str, Any]) -> Any:
-    with _refusals():
+    with api_refusals(partial(refusal_below, VerdictRefused)):
         return client.rpc(function, arguments).execute().data
-
-
-@contextmanager
-def _refusals() -> Iterator[None]:
-    try:
-        yield
-    except APIError as error:
-        kind = _BY_CODE.get(error.code or "")
-        if kind is None:
-            raise StackError(f"the data API refused: {error.message or error}") from error
-        raise kind(error.message or "", _details(error.details)) from error
-    except httpx.HTTPError as error:
-        raise StackError(f"the data API does not answer: {error or type(error).__name__}") from error
-
-
-def _details(text: str | None) -> dict[str, Any]:
-    try:
-        found = json.loads(text or "{}")
-    except ValueError:
-        return {"detail": text}
-    return found if isinstance(found, dict) else {"detail": found}

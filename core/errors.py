@@ -6,7 +6,10 @@ and keeps its traceback.
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, ClassVar, TypeVar
 
 
 class FairshareError(Exception):
@@ -30,6 +33,34 @@ class StackError(FairshareError):
 
 class Refused(FairshareError):
     """An action that is understood and not allowed; domain refusals derive from it and carry their object."""
+
+
+class CodedRefusal(Refused):
+    """A refusal of the database. `details` is the object that it speaks of."""
+
+    #: SQLSTATE under which the database raises it.
+    code: ClassVar[str] = ""
+
+    def __init__(self, message: str, details: Mapping[str, Any] | None = None) -> None:
+        self.details: dict[str, Any] = dict(details or {})
+        super().__init__(message)
+
+
+Coded = TypeVar("Coded", bound=CodedRefusal)
+
+
+def refusal_below(root: type[Coded], code: str | None, message: str, detail: str | None) -> Coded | None:
+    """The refusal that the database meant: the direct subclass of `root` with this code, its object read from the JSON
+    of the detail. None for any other error.
+    """
+    kind = next((kind for kind in root.__subclasses__() if kind.code and kind.code == code), None)
+    if kind is None:
+        return None
+    try:
+        details = json.loads(detail or "{}")
+    except ValueError:
+        details = {"detail": detail}
+    return kind(message, details if isinstance(details, dict) else {"detail": details})
 
 
 class BadInput(FairshareError):

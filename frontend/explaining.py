@@ -8,7 +8,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from functools import partial
 
 import streamlit as st
@@ -16,12 +15,12 @@ import streamlit as st
 from bot_account_detection.reasons import Reason
 from bot_account_detection.verdicts import decide_reports
 from core.errors import FairshareError
-from frontend import explanation_reads, readers
+from frontend import explanation_reads
 from frontend.auth.visitor import Visitor
-from frontend.explanation_reads import DayParts, Explanation
+from frontend.explanation_reads import DayParts, Explanation, PaidWindow
 from frontend.navigation import Role
 from revenue_split.counterfactual import pay_without
-from revenue_split.policy import FAIRSHARE_V1
+from revenue_split.policy import Policy
 from ui import cards, figures
 from ui.cards import Standing
 from ui.formats import Formats
@@ -40,20 +39,11 @@ _PARTS = (
 
 @dataclass(frozen=True, slots=True)
 class Pay:
-    """What a closed window paid for the video."""
+    """What a closed window paid for the video, by its policy."""
 
     cents: int
     currency: str
-
-
-@dataclass(frozen=True, slots=True)
-class PaidWindow:
-    """A closed window that stands."""
-
-    window_id: int
-    start: datetime
-    end: datetime
-    currency: str
+    policy: Policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +149,7 @@ def _badge(reason: Reason) -> str:
 
 def _without(found: Explanation, pay: Pay | None, *, fmt: Formats) -> None:
     eis, without = found.figures["eis"], found.figures["eis_without"]
-    then = None if pay is None else pay_without(pay.cents, found.figures, FAIRSHARE_V1)
+    then = None if pay is None else pay_without(pay.cents, found.figures, pay.policy)
     st.markdown("**Without these events**")
     if eis is None or without is None:
         st.markdown("Nothing would be left to score.")
@@ -201,12 +191,8 @@ _REPORT_VERDICTS = {
 
 def paid_windows(me: Visitor) -> list[PaidWindow]:
     """The closed windows that the visitor may know of: a creator's own, an admin's all, a reviewer's none."""
-    if Role.ADMIN in me.roles:
-        closed = readers.read_closed_windows(me.client)
-        return [PaidWindow(one.window_id, one.start, one.end, one.currency) for one in closed if not one.is_reversed]
-    if Role.CREATOR in me.roles:
-        shares = readers.read_window_shares(me.client, me.user_id)
-        return [PaidWindow(one.window_id, one.start, one.end, one.currency) for one in shares if not one.is_reversed]
+    if Role.ADMIN in me.roles or Role.CREATOR in me.roles:
+        return explanation_reads.read_paid_windows(me.client, everybodys=Role.ADMIN in me.roles)
     return []
 
 
@@ -216,5 +202,5 @@ def pay_of(me: Visitor, found: Explanation, paid: Sequence[PaidWindow]) -> tuple
         if (window.start, window.end) == (found.start, found.end):
             cents = explanation_reads.read_video_cents(me.client, found.video_id, window.window_id, model=found.model)
             if cents is not None:
-                return Pay(cents, window.currency), Standing.FINAL
+                return Pay(cents, window.currency, window.policy), Standing.FINAL
     return None, Standing.ESTIMATED

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from frontend.readers import sure
+from revenue_split.policy import Policy
 
 _COLUMNS = (
     "video_id,window_start,window_end,model,discounted_units,groups,eis,eis_without,counted_units,"
@@ -41,6 +42,17 @@ class DayParts:
     like_integrity: float
     report_credibility: float
     counted_units: float
+
+
+@dataclass(frozen=True, slots=True)
+class PaidWindow:
+    """A closed window that stands, and the policy that it was closed under."""
+
+    window_id: int
+    start: datetime
+    end: datetime
+    currency: str
+    policy: Policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +113,26 @@ def read_day_parts(client: Any, of: Explanation) -> list[DayParts]:
     query = client.table("video_aggregates").select(f"eis,counted_units,{_PARTS}").eq("video_id", of.video_id)
     query = query.eq("model", of.model).gte("window_start", of.start.isoformat()).lte("window_end", of.end.isoformat())
     return [DayParts(**row) for row in query.order("window_start").limit(1000).execute().data]
+
+
+def read_paid_windows(client: Any, *, everybodys: bool) -> list[PaidWindow]:
+    """The closed windows that stand, the latest first: the creator's own, or everybody's for an admin."""
+    if everybodys:
+        query = client.table("revenue_windows").select("id,window_start,window_end,currency,policy,status")
+        rows = query.order("window_end", desc=True).order("id", desc=True).limit(50).execute().data
+    else:
+        rows = [row | {"id": row["revenue_window_id"]} for row in client.rpc("my_windows").execute().data]
+    return [
+        PaidWindow(
+            row["id"],
+            sure(row["window_start"]),
+            sure(row["window_end"]),
+            row["currency"],
+            Policy.from_json(row["policy"]),
+        )
+        for row in rows
+        if row["status"] == "closed"
+    ]
 
 
 def read_video_cents(client: Any, video_id: int, window_id: int, *, model: str) -> int | None:

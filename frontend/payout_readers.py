@@ -90,18 +90,19 @@ def read_payouts(client: Any, user_id: int) -> list[PayoutRow]:
     steps = _steps(client, [row["id"] for row in rows])
     return [
         PayoutRow(
-            payout_id=row["id"],
-            currency=row["currency"],
-            amount_cents=row["amount_cents"],
-            fee_cents=row["fee_cents"],
-            status=row["status"],
-            reason=row["status_reason"],
-            created_at=sure(row["created_at"]),
+            **_figures(row),
             method=labels[row["method_id"]],
             steps=tuple(steps.get(row["id"], ())),
         )
         for row in rows
     ]
+
+
+def _figures(row: dict[str, Any]) -> dict[str, Any]:
+    """What everybody who may see a payout sees of it."""
+    same = ("currency", "amount_cents", "fee_cents", "status")
+    seen = {name: row[name] for name in same}
+    return seen | {"payout_id": row["id"], "reason": row["status_reason"], "created_at": sure(row["created_at"])}
 
 
 def _steps(client: Any, ids: list[int]) -> dict[int, list[Step]]:
@@ -117,19 +118,7 @@ def _steps(client: Any, ids: list[int]) -> dict[int, list[Step]]:
 def read_all_payouts(client: Any) -> list[AdminPayout]:
     """Everybody's payouts, the latest thousand first."""
     rows = client.table("payouts").select(_PAYOUT).order("id", desc=True).limit(PAGE_ROWS).execute().data
-    return [
-        AdminPayout(
-            payout_id=row["id"],
-            creator_id=row["creator_id"],
-            currency=row["currency"],
-            amount_cents=row["amount_cents"],
-            fee_cents=row["fee_cents"],
-            status=row["status"],
-            reason=row["status_reason"],
-            created_at=sure(row["created_at"]),
-        )
-        for row in rows
-    ]
+    return [AdminPayout(creator_id=row["creator_id"], **_figures(row)) for row in rows]
 
 
 def read_open_holds(client: Any) -> list[Hold]:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import psycopg
-from postgrest.exceptions import APIError
 from psycopg import sql
 
+import supabase_conn
 from core.errors import StackError
 from core.settings import Settings
 from revenue_split.errors import refusal
@@ -58,15 +57,6 @@ def sql_refusals() -> Iterator[None]:
         raise StackError(f"the database refused: {text[0] if text else type(error).__name__}") from error
 
 
-@contextmanager
-def api_refusals() -> Iterator[None]:
+def api_refusals() -> AbstractContextManager[None]:
     """Turns what the data API answers into a refusal with its object, or StackError."""
-    try:
-        yield
-    except APIError as error:
-        known = refusal(error.code, error.message or "", error.details)
-        if known is not None:
-            raise known from error
-        raise StackError(f"the data API refused: {error.message or error}") from error
-    except httpx.HTTPError as error:
-        raise StackError(f"the data API does not answer: {error or type(error).__name__}") from error
+    return supabase_conn.api_refusals(refusal)

@@ -13,7 +13,8 @@ from core.timewindows import Window, parse_utc
 from revenue_split import policies
 from revenue_split.comparison import compare, table_rows
 from revenue_split.policy import PoolInputs
-from revenue_split.statements import money_text
+from revenue_split.report import money_text
+from revenue_split.windows import Cents
 
 _MONEY = (
     ("pool_cents", "pool"),
@@ -23,7 +24,6 @@ _MONEY = (
     ("top_cents", "top ten"),
     ("moved_cents", "moves"),
 )
-Cents = Annotated[int, typer.Option(min=0, metavar="N", help="Whole cents.")]
 
 
 def main(

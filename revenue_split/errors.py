@@ -6,24 +6,14 @@ turns them into these classes. Everything derives from `core.errors.Refused`, so
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from datetime import date
-from typing import Any, ClassVar
 
-from core.errors import Refused
+from core.errors import CodedRefusal, refusal_below
 from core.timewindows import Window
 
 
-class MoneyRefused(Refused):
-    """Root of the refusals of the books. `details` is the object that it speaks of."""
-
-    #: SQLSTATE under which the database raises it.
-    code: ClassVar[str] = ""
-
-    def __init__(self, message: str, details: Mapping[str, Any] | None = None) -> None:
-        self.details: dict[str, Any] = dict(details or {})
-        super().__init__(message)
+class MoneyRefused(CodedRefusal):
+    """Root of the refusals of the books."""
 
 
 class NotAllowed(MoneyRefused):
@@ -259,16 +249,6 @@ class DaysNotScored(MoneyRefused):
         )
 
 
-_BY_CODE = {kind.code: kind for kind in MoneyRefused.__subclasses__() if kind.code}
-
-
 def refusal(code: str | None, message: str, detail: str | None) -> MoneyRefused | None:
     """The refusal that the database meant, or None for any other error."""
-    kind = _BY_CODE.get(code or "")
-    if kind is None:
-        return None
-    try:
-        details = json.loads(detail or "{}")
-    except ValueError:
-        details = {"detail": detail}
-    return kind(message, details if isinstance(details, dict) else {"detail": details})
+    return refusal_below(MoneyRefused, code, message, detail)

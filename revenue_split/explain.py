@@ -19,11 +19,10 @@ from revenue_split.allocation import split_window
 from revenue_split.counterfactual import pay_without
 from revenue_split.policy import FAIRSHARE_V1, MOST_CENTS
 from revenue_split.report import money
-from revenue_split.split import Job, read_inputs, read_labels, score_inputs
+from revenue_split.split import File, Job, read_inputs, read_labels, score_inputs
 from viewer_activity.explanations import explain
 from viewer_activity.telling import told
 
-File = Annotated[Path, typer.Option(help="Parquet, CSV or JSON lines.", metavar="FILE")]
 MOST = 3
 CURRENCY = "USD"
 

@@ -22,10 +22,14 @@ _REASONS = {
 }
 
 
+def money_text(cents: int) -> str:
+    """`-1,234.56`, exact."""
+    return f"{'-' if cents < 0 else ''}{abs(cents) // 100:,}.{abs(cents) % 100:02d}"
+
+
 def money(cents: int, currency: str) -> str:
     """`money(123456, "USD")` is `1,234.56 USD`; exact."""
-    sign, cents = ("-" if cents < 0 else ""), abs(cents)
-    return f"{sign}{cents // 100:,}.{cents % 100:02d} {currency}"
+    return f"{money_text(cents)} {currency}"
 
 
 def reason_words(reason: str) -> str:

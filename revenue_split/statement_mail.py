@@ -7,7 +7,8 @@ from typing import Any
 from core.settings import Settings
 from revenue_split import calls
 from revenue_split.mail import Mailer, Message
-from revenue_split.statements import STEPS, money_text
+from revenue_split.report import money_text
+from revenue_split.statements import STEPS
 
 
 def send_all(settings: Settings, sender: Mailer, window_id: int) -> int:

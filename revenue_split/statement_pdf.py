@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 
 from fpdf import FPDF, XPos, YPos
 
-from revenue_split.statements import Statement, money_text
+from revenue_split.report import money_text
+from revenue_split.statements import Statement
 
 _GREY, _INK, _LINE = 110, 25, 205
 _WIDTHS = (42.0, 28.0, 34.0, 26.0, 40.0)

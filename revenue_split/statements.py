@@ -95,11 +95,6 @@ def _video_line(row: dict[str, Any]) -> VideoLine:
     return VideoLine(row["video_id"], round(row["eng_units"]), counted, row["eis_avg"], row["allocated_cents"])
 
 
-def money_text(cents: int) -> str:
-    """`-1,234.56`, exact."""
-    return f"{'-' if cents < 0 else ''}{abs(cents) // 100:,}.{abs(cents) % 100:02d}"
-
-
 def to_csv(statement: Statement) -> bytes:
     """One row a step and one a video: kind, item, units, counted units, EIS, cents."""
     out = io.StringIO(newline="")

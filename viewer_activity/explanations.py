@@ -109,14 +109,18 @@ def _padded(lists: pa.ListArray) -> pa.ListArray:
 def _groups(found: pa.Table, own: pa.Table, ids: npt.NDArray[np.int64]) -> dict[int, list[dict[str, Any]]]:
     """By video: the groups, the largest discount first and what counts at the end."""
     groups: dict[int, list[dict[str, Any]]] = {}
-    named = ({**row, "code": CODES[row["code"]]} for row in found.to_pylist())
-    rows = [*named, *(_own(row) for row in own.to_pylist())]
-    for row in rows:
-        group = row | {"units": int(classic_v1.units({name: np.asarray(row[name], np.int64) for name in TYPES}))}
+    named = ({**row, "code": CODES[row["code"]]} for row in _with_units(found).to_pylist())
+    rows = [*named, *(_own(row) for row in _with_units(own).to_pylist())]
+    for group in rows:
         groups.setdefault(int(ids[group.pop("position")]), []).append(group)
     for one in groups.values():
         one.sort(key=lambda g: (g["code"] == COUNTED, g["weighted_units"] - g["units"], g["code"]))
     return groups
+
+
+def _with_units(groups: pa.Table) -> pa.Table:
+    counts = {name: groups[name].to_numpy().astype(np.int64) for name in TYPES}
+    return groups.append_column("units", pa.array(classic_v1.units(counts), pa.int64()))
 
 
 def _own(row: dict[str, Any]) -> dict[str, Any]:

@@ -7,17 +7,14 @@ out however the table grows.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import pyarrow as pa
-from postgrest.exceptions import APIError
 
-from core.errors import StackError
 from core.timewindows import Window
+from supabase_conn import api_refusals
 
 if TYPE_CHECKING:
     from supabase import Client  # noqa: TID251  the type alone; the client comes from supabase_conn
@@ -56,7 +53,7 @@ class Pages:
                 query = query.lte(until[0], until[1].isoformat())
             if model is not None:
                 query = query.eq("model", model)
-            with _refusals(name):
+            with api_refusals(what=name):
                 rows: Any = query.order(key).limit(PAGE_ROWS).execute().data
             if not rows:
                 return pa.concat_tables(batches) if batches else schema.empty_table()
@@ -68,7 +65,7 @@ class Pages:
         found: list[dict[str, Any]] = []
         while True:
             query = self._client.table(name).select(columns).eq("model", model).order(order)
-            with _refusals(name):
+            with api_refusals(what=name):
                 rows: Any = query.range(len(found), len(found) + PAGE_ROWS - 1).execute().data
             if not rows:
                 return found
@@ -76,7 +73,7 @@ class Pages:
 
     def extreme(self, name: str, column: str, *, largest: bool) -> str | None:
         """The smallest or largest value of a column, as text."""
-        with _refusals(name):
+        with api_refusals(what=name):
             rows: Any = self._client.table(name).select(column).order(column, desc=largest).limit(1).execute().data
         return str(rows[0][column]) if rows else None
 
@@ -84,7 +81,7 @@ class Pages:
         """Inserts or replaces by the unique `key`, in batches."""
         for start in range(0, len(rows), BATCH_ROWS):
             batch: Any = list(rows[start : start + BATCH_ROWS])
-            with _refusals(name):
+            with api_refusals(what=name):
                 self._client.table(name).upsert(batch, on_conflict=",".join(key)).execute()
 
     def delete(self, name: str, **equal: str) -> None:
@@ -92,12 +89,12 @@ class Pages:
         query = self._client.table(name).delete()
         for column, value in equal.items():
             query = query.eq(column, value)
-        with _refusals(name):
+        with api_refusals(what=name):
             query.execute()
 
     def call(self, function: str, arguments: dict[str, Any]) -> None:
         """Calls a database function."""
-        with _refusals(function):
+        with api_refusals(what=function):
             self._client.rpc(function, arguments).execute()
 
 
@@ -109,13 +106,3 @@ def _arrow(rows: list[dict[str, Any]], schema: pa.Schema) -> pa.Table:
         array = pa.array(values, pa.string()) if pa.types.is_timestamp(field.type) else pa.array(values, field.type)
         columns.append(array.cast(field.type))
     return pa.Table.from_arrays(columns, schema=schema)
-
-
-@contextmanager
-def _refusals(name: str) -> Iterator[None]:
-    try:
-        yield
-    except APIError as error:
-        raise StackError(f"the data API refused {name}: {error.message or error}") from error
-    except httpx.HTTPError as error:
-        raise StackError(f"the data API does not answer for {name}: {error or type(error).__name__}") from error

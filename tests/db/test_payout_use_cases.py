@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import httpx
 import psycopg
 import pytest
 from pydantic import SecretStr
+from starlette.applications import Starlette
 from typer.testing import CliRunner
 
 from core.errors import ConfigError, FairshareError
 from core.settings import Settings
+from frontend import surroundings
+from frontend import webhooks as route
 from revenue_split import ledger_checks, payouts, webhooks
 from revenue_split.calls import sql_refusals
 from revenue_split.errors import EventChanged, NotAllowed
@@ -227,6 +232,34 @@ def test_a_signed_webhook_is_applied_once_and_fields_that_we_do_not_know_are_lef
     other = packed(replace(Message.from_json(json.loads(body)), kind="transfer.failed"))
     with pytest.raises(EventChanged):
         webhooks.receive(settings, "simulator", other, webhooks.signature("whsec", other, NOW), NOW)
+
+
+def test_the_route_takes_a_signed_webhook_and_no_other(
+    sql_db: psycopg.Connection, settings: Settings, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(surroundings, "settings", lambda: settings)
+    transport = httpx.ASGITransport(Starlette(routes=route.ROUTES))
+    message = sent(sql_db, world)
+    body = packed(message)
+
+    def answer(header: str, content: bytes = body, method: str = "POST") -> tuple[int, str]:
+        async def ask() -> httpx.Response:
+            async with httpx.AsyncClient(transport=transport, base_url="http://portal") as door:
+                headers = {route.SIGNATURE: header}
+                return await door.request(method, "/webhooks/payouts/simulator", content=content, headers=headers)
+
+        reply = asyncio.run(ask())
+        return reply.status_code, reply.text
+
+    right = webhooks.signature("whsec", body, datetime.now(UTC))
+    assert answer("") == (400, "refused")
+    assert answer(webhooks.signature("other", body, datetime.now(UTC))) == (400, "refused")
+    assert answer(right, body + b" ") == (400, "refused")
+    assert answer(right, b"x" * (webhooks.MOST_BYTES + 1)) == (413, "too long")
+    assert (status(sql_db), one(sql_db, "select count(*) from provider_events")) == ("in_transit", 0)
+    assert [answer(right), answer(right)] == [(200, "applied")] * 2
+    assert (status(sql_db), one(sql_db, "select count(*) from provider_events")) == ("paid", 1)
+    assert answer(right, method="GET")[0] == 405
 
 
 FORGERIES = {

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from revenue_split.errors import FiguresDisagree
+from revenue_split.report import money_text
 from revenue_split.statement_pdf import to_pdf
-from revenue_split.statements import Statement, VideoLine, money_text, overview_csv, to_csv
+from revenue_split.statements import Statement, VideoLine, overview_csv, to_csv
 
 FIGURES = {
     "currency": "USD", "kind": "regular", "version": 1, "first_day": "2026-10-01", "last_day": "2026-10-31",

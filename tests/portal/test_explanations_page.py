@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import psycopg
 import pytest
@@ -13,12 +15,17 @@ from postgrest.exceptions import APIError
 from core.timewindows import Window
 from frontend import explaining, explanation_reads, navigation, shell
 from frontend.auth import flows, visitor
+from frontend.auth.visitor import Visitor
 from frontend.explanation_reads import DayParts
 from frontend.navigation import REGISTRY
+from revenue_split import policies, windows
+from revenue_split.counterfactual import pay_without
+from revenue_split.policy import FAIRSHARE_V1, PoolInputs
 from supabase_conn import user_client
 from tests.portal.scene import PASSWORD, Person
 from tests.portal.test_pages import go, open_portal, said
-from tests.portal.world import last_days, make_events, make_video, make_viewers
+from tests.portal.world import last_days, make_events, make_video, make_viewers, take_back_windows
+from ui.cards import Standing
 from viewer_activity.score import score_windows
 
 pytestmark = pytest.mark.usefixtures("in_process")
@@ -177,3 +184,32 @@ def test_the_parts_and_the_small_audience_add_up_to_the_score() -> None:
     points = sum(weight * (score or 0) for _, score, weight in found.parts)
     assert points + found.moved == pytest.approx((3 * 70 + 60) / 4)
     assert explaining.summary_of([]) is None
+
+
+def test_pay_without_follows_the_policy_that_the_window_was_closed_under(
+    stack: Any, people: Callable[..., Person], week: Any
+) -> None:
+    """Not today's rule: a steeper one would have paid less for the same score."""
+    creator, mine, _, _, window = week
+    # Verdicts of the tests before may wait to be weighed.
+    score_windows(stack.settings, [window], again=True)
+    steep = policies.keep(stack.settings, replace(FAIRSHARE_V1, name="steep", gamma=7))
+    figures = windows.preview(stack.settings, window, PoolInputs(gross_cents=100_000), steep)
+    windows.close(stack.settings, figures, "closed by a steep policy")
+    try:
+        client = signed_in(stack, creator)
+        paid = explanation_reads.read_paid_windows(client, everybodys=False)
+        assert [(one.start, one.end, one.policy.gamma) for one in paid] == [(window.start, window.end, 7)]
+        assert explanation_reads.read_paid_windows(signed_in(stack, people("creator")), everybodys=False) == []
+        admins = explanation_reads.read_paid_windows(signed_in(stack, people("admin")), everybodys=True)
+        assert paid[0] in admins
+        found = explanation_reads.read_explanations(client, mine)[0]
+        pay, standing = explaining.pay_of(cast(Visitor, SimpleNamespace(client=client)), found, paid)
+        assert standing is Standing.FINAL
+        assert pay is not None
+        assert pay.policy == steep
+        gentle = pay_without(10_000, found.figures, FAIRSHARE_V1)
+        assert pay_without(10_000, found.figures, pay.policy) != gentle
+    finally:
+        take_back_windows(stack, window)
+    assert explanation_reads.read_paid_windows(client, everybodys=False) == []
