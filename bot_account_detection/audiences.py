@@ -15,6 +15,7 @@ import numpy as np
 from bot_account_detection import families
 from bot_account_detection.families import Bools, Floats, Ints
 from bot_account_detection.thresholds import THRESHOLDS, Thresholds
+from core.event_log import SmallInts, bits_for, edges, order_of, together
 
 #: The families that compare audiences, and the kinds that each of them tells apart; a batch is one of the cells of
 #: equally many accounts by age.
@@ -29,50 +30,60 @@ CELLS: dict[str, tuple[int, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
-    """One entry an account and creator, those of an account side by side: their numbers, visits, reports, videos, and
-    on how many videos the account praised, or was at a sitting in which it visited no other creator.
+    """One entry an account and creator, those of an account side by side: their numbers, visits, videos, and on how
+    many videos the account reported or praised, or was at a sitting in which it visited no other creator.
     """
 
     account: Ints
     creator: Ints
     visits: Ints
-    reports: Ints
+    reported: Ints
     videos: Ints
     praised: Ints
     alone: Ints
 
     @classmethod
-    def of(cls, account: Ints, creator: Ints, sitting: Ints, visits: Ints, reports: Ints, praise: Ints) -> Pairs:
+    def of(
+        cls,
+        *,
+        account: SmallInts,
+        creator: SmallInts,
+        sitting: SmallInts,
+        visits: SmallInts,
+        reported: Bools,
+        praised: Bools,
+    ) -> Pairs:
         """From one entry an account and video, in any order; `sitting` numbers stretches of time."""
         if not len(account):
             return cls(*(np.zeros(0, np.int64) for _ in fields(cls)))
-        order = np.argsort(account.astype(np.int64) * (int(creator.max()) + 1) + creator)
-        account, creator = account[order], creator[order]
-        first = np.flatnonzero((np.diff(account, prepend=-1) != 0) | (np.diff(creator, prepend=-1) != 0))
-        alone = _alone(account, creator, sitting[order])
-
-        def total(values: np.ndarray) -> Ints:
-            return np.add.reduceat(values.astype(np.int64), first)
-
+        # Accounts of a part are near one another, so that their numbers and the rows' fit into one.
+        low, width = int(account.min()), bits_for(int(creator.max()) + 1)
+        bits = bits_for(int(account.max()) + 1 - low)
+        near = (account - low).astype(np.int64)
+        key, order = order_of((near << width) | creator, bits + width)
+        first = edges(key)
+        pair = key[first]
+        alone = _alone(near, creator, sitting, bits)
         return cls(
-            account[first].astype(np.int64),
-            creator[first].astype(np.int64),
-            total(visits[order]),
-            total(reports[order]),
-            np.diff(first, append=len(account)),
-            total(praise[order] > 0),
-            total(alone),
+            (pair >> width) + low,
+            pair & (1 << width) - 1,
+            np.add.reduceat(visits[order], first, dtype=np.int64),
+            np.add.reduceat(reported[order], first, dtype=np.int64),
+            np.diff(first, append=len(key)),
+            np.add.reduceat(praised[order], first, dtype=np.int64),
+            np.add.reduceat(alone[order], first, dtype=np.int64),
         )
 
 
-def _alone(account: Ints, creator: Ints, sitting: Ints) -> Bools:
+def _alone(near: Ints, creator: SmallInts, sitting: SmallInts, bits: int) -> Bools:
     """For each entry, whether no other creator was visited by the account within the same sitting."""
-    order = np.argsort(account.astype(np.int64) * (int(sitting.max()) + 1) + sitting)
-    a, s, c = account[order], sitting[order], creator[order]
-    first = np.flatnonzero((np.diff(a, prepend=-1) != 0) | (np.diff(s, prepend=-1) != 0))
-    single = np.minimum.reduceat(c, first) == np.maximum.reduceat(c, first)
-    found = np.empty(len(account), bool)
-    found[order] = np.repeat(single, np.diff(first, append=len(a)))
+    width = bits_for(int(sitting.max()) + 1)
+    key, order = order_of((near << width) | sitting, bits + width)
+    first = edges(key)
+    visited = creator[order]
+    single = np.minimum.reduceat(visited, first) == np.maximum.reduceat(visited, first)
+    found = np.empty(len(near), bool)
+    found[order] = np.repeat(single, np.diff(first, append=len(key)))
     return found
 
 
@@ -128,7 +139,7 @@ class Visitors:
             pairs.creator.astype(np.int32),
             {name: kind.astype(np.int8) for name, kind in kinds.items()},
             np.minimum(1.0, pairs.visits / (t.crowd_share * np.maximum(life, 1.0))).astype(np.float32),
-            pairs.reports > 0,
+            pairs.reported > 0,
             pairs.account[first],
             Main(
                 pairs.account[main],
@@ -182,7 +193,13 @@ class Errands:
 
 
 def errands(
-    parts: Sequence[Visitors], standing: Floats, batch: Ints, creators: int, t: Thresholds = THRESHOLDS
+    parts: Sequence[Visitors],
+    standing: Floats,
+    batch: Ints,
+    creators: int,
+    t: Thresholds = THRESHOLDS,
+    *,
+    threads: int = 1,
 ) -> Errands:
     """Who belongs to too many of one kind. `standing` is what the other families leave of each account, `batch` its
     cell by age, -1 where that is unknown. Whoever reports a creator is no part of its audience.
@@ -190,7 +207,7 @@ def errands(
     # Whole millionths, so that sums are exact whatever the order.
     micro = np.rint(standing * 1e6)
     cells = CELLS | {"batch": tuple(range(int(batch.max(initial=-1)) + 1))}
-    tally = Tally.joined([Tally.of(part, micro, batch, cells) for part in parts])
+    tally = Tally.joined(list(together(threads, lambda part: Tally.of(part, micro, batch, cells), parts)))
     everybody = float(sum(micro[part.people].sum() for part in parts)) / 1e6
     rooms = _rooms(tally, creators, everybody, cells, t)
     odd = np.zeros(creators, bool)
@@ -271,23 +288,15 @@ class Tally:
 def _grouped(
     code: Ints, sizes: dict[str, int], accounts: Floats, audience: Floats
 ) -> tuple[Ints, dict[str, int], Floats, Floats]:
-    there, at = _numbered(code)
-    return there, sizes, _sums(at, accounts, len(there)), _sums(at, audience, len(there))
+    key, order = order_of(code, bits_for(int(code.max(initial=0)) + 1))
+    first = edges(key)
+    if not len(first):
+        return key, sizes, accounts, audience
+    return key[first], sizes, np.add.reduceat(accounts[order], first), np.add.reduceat(audience[order], first)
 
 
 def _sums(at: Ints, values: Ints | Floats, count: int) -> Floats:
     return np.bincount(at, values, count).astype(np.float64)
-
-
-def _numbered(code: Ints) -> tuple[Ints, Ints]:
-    """The different codes, and the place of each entry's among them."""
-    top = int(code.max(initial=0)) + 1
-    if top > 4 * len(code) + 10**6:
-        there, at = np.unique(code, return_inverse=True)
-        return there, at
-    seen = np.zeros(top, bool)
-    seen[code] = True
-    return np.flatnonzero(seen), (np.cumsum(seen) - 1)[code]
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import duckdb
 import pyarrow as pa
+
+from bot_account_detection.by_sorting import BySorting
+from core.engine import Engine
 
 SQL = Path(__file__).with_name("signals") / "cluster_evidence.sql"
 
 
-def cluster_evidence(con: duckdb.DuckDBPyConnection, weights: pa.Table) -> pa.Table:
-    """One row a cluster of the window that `con` has weighed last, ordered by id.
+def cluster_evidence(con: Engine, weights: pa.Table, way: BySorting) -> pa.Table:
+    """One row a cluster of the window that `way` has weighed in `con`, ordered by id.
 
     `weights` as `viewer_weights.weigh` gives them. Columns: cluster_id, accounts (its members), counted_as (the viewers
     that they count as together), and as JSON the evidence: active accounts, acts, views, reports, videos, creators,
@@ -19,6 +21,7 @@ def cluster_evidence(con: duckdb.DuckDBPyConnection, weights: pa.Table) -> pa.Ta
     """
     members = weights.filter(weights["cluster_id"].is_valid()).select(["user_id", "cluster_id", "weight"])
     con.register("members", members)
+    way.register_acts()
     table = con.sql(SQL.read_text(encoding="utf-8")).to_arrow_table()
     con.unregister("members")
     return table

@@ -6,16 +6,14 @@ ten times as fast as a hash table of every meeting (a test holds the two togethe
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-import numpy.typing as npt
 
-Ints = npt.NDArray[np.int64]
-#: Half as much memory for what a long log has most of; numbers of accounts and rarities are far smaller.
-SmallInts = npt.NDArray[np.int32]
+from core.event_log import Ints, SmallInts, bits_for, edges, order_of, together
+
 #: Meetings that are held at a time: 8 bytes each, and as much again to sort them.
 MEETINGS_AT_ONCE = 1 << 26
 
@@ -32,17 +30,18 @@ class Visits:
     @classmethod
     def ordered(cls, spot: Ints, person: SmallInts, first_us: Ints, rarity: SmallInts, *, people: int) -> Visits:
         """From visits in any order; a person is at a spot once."""
-        most = int(spot.max(initial=0))
-        if most < np.iinfo(np.int64).max // max(people, 1) - 1:
-            order = np.argsort(spot * people + person)
-        else:
+        width = bits_for(people)
+        bits = bits_for(int(spot.max(initial=0)) + 1) + width
+        if bits > 63:
             order = np.lexsort((person, spot))
-        return cls(spot[order], person[order], first_us[order], rarity[order])
+            return cls(spot[order], person[order], first_us[order], rarity[order])
+        key, order = order_of((spot << width) | person, bits)
+        return cls(key >> width, (key & (1 << width) - 1).astype(np.int32), first_us[order], rarity[order])
 
     def met(self, people: int) -> Ints:
         """For each person: how many others were at the same spots, summed."""
-        edges = np.flatnonzero(np.diff(self.spot, prepend=-1))
-        crowd = np.diff(edges, append=len(self.spot))
+        begin = edges(self.spot)
+        crowd = np.diff(begin, append=len(self.spot))
         return np.bincount(self.person, np.repeat(crowd - 1, crowd), people).astype(np.int64)
 
 
@@ -57,62 +56,99 @@ class Pairs:
     rarity: Ints
 
 
-def pairs(
-    visits: Visits,
-    *,
-    people: int,
-    neighbours: int,
-    gap_us: int,
-    close_us: int,
-    least: int,
-    at_once: int = MEETINGS_AT_ONCE,
-) -> Pairs:
-    """The pairs that met `least` times or more within `gap_us`, looking at each spot only at the `neighbours` that
-    come next in the order of persons: a spot with a million visitors costs a million rows, not a million squared.
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Who is looked at: the `neighbours` that come next in the order of persons, so that a spot with a million
+    visitors costs a million rows and not a million squared; `least` meetings within `gap_us` make a pair.
     """
+
+    neighbours: int
+    gap_us: int
+    close_us: int
+    least: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Met:
+    """Meetings of one part, for one distance `step` in the order of persons: the rows of those who come first."""
+
+    rows: Ints
+    step: int
+    key: Ints
+
+
+def pairs(
+    parts: Sequence[Visits], rule: Rule, *, people: int, at_once: int = MEETINGS_AT_ONCE, threads: int = 1
+) -> Pairs:
+    """The pairs that met often enough, in all `parts` together: each one has whole spots."""
     # As many rounds as keep what is held bounded; each round has its own persons, so none sees half of a pair.
-    rounds = max(1, -(-len(visits.spot) * neighbours // at_once))
-    edges = np.linspace(0, people, rounds + 1).astype(np.int64)
-    found = [
-        _pairs_of(visits, int(low), int(high), people, neighbours, gap_us, close_us, least)
-        for low, high in pairwise(edges)
-    ]
+    rounds = 1
+    if sum(len(part.spot) for part in parts) * rule.neighbours > at_once:
+        counted = together(threads, lambda part: sum(len(rows) for rows, _ in _meetings(part, 0, people, rule)), parts)
+        rounds = max(1, -(-sum(counted) // at_once))
+    borders = np.linspace(0, people, rounds + 1).astype(np.int64)
+    found = [_pairs_of(parts, int(low), int(high), people, rule, threads) for low, high in pairwise(borders)]
     return Pairs(*(np.concatenate(columns) for columns in zip(*found, strict=True)))
 
 
 def _pairs_of(
-    visits: Visits, low: int, high: int, people: int, neighbours: int, gap_us: int, close_us: int, least: int
+    parts: Sequence[Visits], low: int, high: int, people: int, rule: Rule, threads: int
 ) -> tuple[Ints, Ints, Ints, Ints, Ints]:
-    met = [(rows, step) for rows, step in _meetings(visits, low, high, neighbours, gap_us)]
-    keys = [visits.person[rows].astype(np.int64) * people + visits.person[rows + step] for rows, step in met]
-    everything = np.sort(np.concatenate(keys))
-    often = everything[least - 1 :] == everything[: len(everything) - least + 1]
-    kept = np.unique(everything[: len(often)][often])
+    width = bits_for(people)
+
+    def meet(visits: Visits) -> list[_Met]:
+        person = visits.person.astype(np.int64)
+        return [
+            _Met(rows, step, (person[rows] << width) | person[rows + step])
+            for rows, step in _meetings(visits, low, high, rule)
+        ]
+
+    met = list(together(threads, meet, parts))
+    everything = np.concatenate([one.key for part in met for one in part] or [np.zeros(0, np.int64)])
+    everything.sort()
+    often = everything[rule.least - 1 :] == everything[: max(0, len(everything) - rule.least + 1)]
+    kept = everything[: len(often)][often]
+    del everything
+    kept = kept[edges(kept)]
     # Most meetings are of pairs that are not kept; who is in none of those that are is told by a look.
     known = np.zeros(people, bool)
-    known[kept // people] = known[kept % people] = True
-    together, close, rarity = (np.zeros(len(kept), np.int64) for _ in range(3))
-    for (rows, step), key in zip(met, keys, strict=True):
-        maybe = known[visits.person[rows]] & known[visits.person[rows + step]]
-        rows, key = rows[maybe], key[maybe]
-        at = np.minimum(np.searchsorted(kept, key), max(len(kept) - 1, 0))
-        hit = kept[at] == key if len(kept) else np.zeros(len(key), bool)
-        at, rows = at[hit], rows[hit]
-        near = np.abs(visits.first_us[rows + step] - visits.first_us[rows]) <= close_us
-        together += np.bincount(at, minlength=len(kept))
-        close += np.bincount(at[near], minlength=len(kept))
-        # Sums of whole numbers below 2^53 are exact as floats, too.
-        rarity += np.bincount(at, visits.rarity[rows], len(kept)).astype(np.int64)
-    return kept // people, kept % people, together, close, rarity
+    known[kept >> width] = known[kept & (1 << width) - 1] = True
+
+    def count(part: tuple[Visits, list[_Met]]) -> tuple[Ints, Ints, Ints]:
+        visits, meetings = part
+        sums = tuple(np.zeros(len(kept), np.int64) for _ in range(3))
+        someone = known[visits.person]
+        for one in meetings:
+            maybe = someone[one.rows] & someone[one.rows + one.step]
+            rows, key = one.rows[maybe], one.key[maybe]
+            at = np.minimum(np.searchsorted(kept, key), max(len(kept) - 1, 0))
+            hit = kept[at] == key if len(kept) else np.zeros(len(key), bool)
+            at, rows = at[hit], rows[hit]
+            near = np.abs(visits.first_us[rows + one.step] - visits.first_us[rows]) <= rule.close_us
+            for total, some, weights in (
+                (sums[0], at, None),
+                (sums[1], at[near], None),
+                # Sums of whole numbers below 2^53 are exact as floats, too.
+                (sums[2], at, visits.rarity[rows]),
+            ):
+                total += np.bincount(some, weights, len(kept)).astype(np.int64)
+        return sums[0], sums[1], sums[2]
+
+    sums = list(together(threads, count, list(zip(parts, met, strict=True))))
+    nothing = np.zeros(len(kept), np.int64)
+    alone, close, rarity = (sum(columns, nothing) for columns in zip(*sums, strict=True)) if sums else [nothing] * 3
+    return kept >> width, kept & (1 << width) - 1, alone, close, rarity
 
 
-def _meetings(visits: Visits, low: int, high: int, neighbours: int, gap_us: int) -> Iterator[tuple[Ints, int]]:
+def _meetings(visits: Visits, low: int, high: int, rule: Rule) -> Iterator[tuple[Ints, int]]:
     """For each distance: the rows of visits whose neighbour at that distance was at the same spot in time."""
     whole = low == 0 and high > int(visits.person.max(initial=0))
-    for step in range(1, neighbours + 1):
-        near = visits.spot[step:] == visits.spot[:-step]
-        rows = np.flatnonzero(near)
-        rows = rows[np.abs(visits.first_us[rows + step] - visits.first_us[rows]) <= gap_us]
+    # Whoever has no neighbour at one distance has none at the next.
+    rows = np.arange(len(visits.spot))
+    for step in range(1, rule.neighbours + 1):
+        rows = rows[: np.searchsorted(rows, len(visits.spot) - step)]
+        rows = rows[visits.spot[rows + step] == visits.spot[rows]]
+        found = rows[np.abs(visits.first_us[rows + step] - visits.first_us[rows]) <= rule.gap_us]
         if not whole:
-            rows = rows[(visits.person[rows] >= low) & (visits.person[rows] < high)]
-        yield rows, step
+            found = found[(visits.person[found] >= low) & (visits.person[found] < high)]
+        yield found, step

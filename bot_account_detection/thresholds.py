@@ -121,10 +121,7 @@ class Thresholds:
         wanted = {
             "lockstep": ("lockstep_block_us", "lockstep_gap_us", "lockstep_close_us", "lockstep_videos"),
             "errands": ("sitting_us",),
-            "people": ("lockstep_videos",),
-            "placed_visits": ("lockstep_block_us",),
-            "busy_spots": ("together_block_us", "together_accounts"),
-            "spots": ("together_block_us",),
+            "busy_acts": ("together_block_us", "together_accounts"),
             "together": ("together_block_us", "together_accounts", "together_times_usual", "device_viewers"),
         }
         return {name: getattr(self, name) for name in wanted.get(family, ())}

@@ -12,18 +12,14 @@ import numpy as np
 import pyarrow as pa
 
 from bot_account_detection import families
-from bot_account_detection.audiences import CELLS, Errands, Pairs, Visitors, errands, loyalty
+from bot_account_detection.audiences import CELLS, Errands, Visitors, errands, loyalty
+from bot_account_detection.definitions import columns, definition
 from bot_account_detection.families import Bools, Floats, Ints
 from bot_account_detection.thresholds import THRESHOLDS, Thresholds
-from bot_account_detection.ways import Ways, columns, definition, ways
+from bot_account_detection.ways import Ways, ways
 from core.engine import Engine
 from core.timewindows import Window, to_us
 
-#: What the families read, in the order of their needs.
-RELATIONS = ("acts", "visits", "popular", "lives", "used_devices")
-#: Visits are looked at in so many parts of the accounts.
-ERRAND_PARTS = 8
-_ID = {"accounts": "user_id", "creators": "creator_id"}
 #: The families that can speak for each other; the tier is none of them.
 INDEPENDENT = (
     "device", "together", "lockstep", "one_shot", "crowd", "batch", "praise", "detached", "concentration", "circle",
@@ -57,6 +53,7 @@ def weigh(
     *,
     as_of: datetime | None = None,
     thresholds: Thresholds = THRESHOLDS,
+    way: Ways | None = None,
 ) -> pa.Table:
     """One row a user, ordered by id: weight, a factor a family, cluster_id (null outside of any), reason codes.
 
@@ -68,24 +65,24 @@ def weigh(
     con.execute(f"set variable since_us = {max(0, window.start_us - t.lookback_us)}")
     con.execute(f"set variable until_us = {window.end_us}")
     con.execute(f"set variable as_of_us = {to_us(as_of) if as_of else window.end_us}")
-    way = ways(con)
-    for relation in RELATIONS:
-        con.execute(_made(relation, way.visit_parts))
+    way = way or ways(con)
+    way.begin(window, t)
     people = columns(con, "accounts", t)
     ids = people["user_id"].astype(np.int64)
     factors = {
         "tier": families.tier(
             people["age_days"], people["kyc_level"], people["viewer_trust_score"], people["likely_bot"].astype(bool), t
         ),
-        "device": _device(con, ids, t),
-        "together": _together(con, way, ids, t),
+        "device": _device(way, ids, t),
+        "together": _together(way, ids, t),
     }
-    factors["circle"], mutual = _circle(con, ids, t)
+    factors["circle"], mutual = _circle(way, ids, t)
     strict, loose, cluster, size = _lockstep(way, ids, t)
     standing = np.prod([*factors.values(), strict], axis=0)
-    visitors, creators = _visitors(con, ids, t)
+    visitors, creators = way.visitors(ids, t)
     factors["concentration"] = _concentration(visitors, standing, len(creators), t)
-    odd = errands(visitors, standing, families.batch(people["age_days"], t), len(creators), t)
+    batch = families.batch(people["age_days"], t)
+    odd = errands(visitors, standing, batch, len(creators), t, threads=way.threads)
     factors |= {name: odd.by_account(name, len(ids)) for name in AUDIENCE}
     factors["lockstep"] = corroborated(strict, loose, factors, t)
     weight = combine(factors, t)
@@ -142,35 +139,26 @@ def combine(factors: dict[str, Floats], t: Thresholds = THRESHOLDS) -> Floats:
     return np.asarray(np.clip(np.where(speaking >= 2, weight, np.maximum(weight, least)), 0.0, 1.0))
 
 
-def _made(name: str, visit_parts: int) -> str:
-    """The statement that makes a relation; visits are made in parts, one after the other."""
-    if name != "visits":
-        return definition(name)
-    parts = (definition(name).format(part=part, parts=visit_parts) for part in range(visit_parts))
-    return "create or replace temp table visits as\n" + "union all\n".join(parts)
-
-
 def _at(ids: Ints, users: Ints) -> tuple[Ints, Bools]:
     """The positions of `users` in `ids`, and which of them are there: events may name accounts that are not."""
     at = np.minimum(np.searchsorted(ids, users), max(len(ids) - 1, 0))
     return at.astype(np.int64), np.asarray(ids[at] == users) if len(ids) else np.zeros(len(users), bool)
 
 
-def _device(con: Engine, ids: Ints, t: Thresholds) -> Floats:
-    d = columns(con, "device", t)
+def _device(way: Ways, ids: Ints, t: Thresholds) -> Floats:
+    d = way.devices(t)
     at, known = _at(ids, d["user_id"])
     return families.device(at[known], d["accounts"][known], d["acts"][known], len(ids), t)
 
 
-def _together(con: Engine, way: Ways, ids: Ints, t: Thresholds) -> Floats:
-    way.find_busy_spots(t)
-    d = columns(con, "together", t)
+def _together(way: Ways, ids: Ints, t: Thresholds) -> Floats:
+    d = way.together(t)
     at, known = _at(ids, d["user_id"])
     return families.together(at[known], d["together"][known], d["share"][known], d["accounts"][known], len(ids), t)
 
 
-def _circle(con: Engine, ids: Ints, t: Thresholds) -> tuple[Floats, pa.Table]:
-    d = columns(con, "circle", t)
+def _circle(way: Ways, ids: Ints, t: Thresholds) -> tuple[Floats, pa.Table]:
+    d = way.circle(t)
     (one, first_known), (two, second_known) = _at(ids, d["one"]), _at(ids, d["two"])
     known = first_known & second_known
     figures = {name: d[name][known] for name in CIRCLE}
@@ -192,24 +180,6 @@ def _lockstep(way: Ways, ids: Ints, t: Thresholds) -> tuple[Floats, Floats, Ints
         d[name][known] for name in ("together", "close_together", "alike", "by_chance")
     )
     return families.lockstep(one[known], two[known], together, close, alike, by_chance, len(ids), t, groups=way.groups)
-
-
-def _visitors(con: Engine, ids: Ints, t: Thresholds) -> tuple[list[Visitors], Ints]:
-    """How every account came to every creator, a part of the accounts after the other, and the ids of the creators by
-    number.
-    """
-    creators = con.sql("select distinct creator_id from videos order by creator_id").to_arrow_table()["creator_id"]
-    for name, column in (("accounts", pa.array(ids)), ("creators", creators)):
-        number = np.arange(len(column), dtype=np.int32)
-        con.register(f"numbered_{name}", pa.table([column, pa.array(number)], [_ID[name], "number"]))
-    parts = []
-    for part in range(ERRAND_PARTS):
-        sql = definition("errands").format(part=part, parts=ERRAND_PARTS)
-        table = con.sql(sql, params=t.parameters("errands")).to_arrow_table()
-        parts.append(Visitors.of(Pairs.of(*(table[name].to_numpy() for name in table.column_names)), t))
-    for name in _ID:
-        con.unregister(f"numbered_{name}")
-    return parts, creators.to_numpy()
 
 
 def _concentration(visitors: list[Visitors], standing: Floats, creators: int, t: Thresholds) -> Floats:

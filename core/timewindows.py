@@ -13,6 +13,7 @@ EARLIEST = EPOCH
 LATEST = datetime(2100, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 DAY = timedelta(days=1)
+DAY_US = DAY // _MICROSECOND
 
 
 def to_us(moment: datetime) -> int:

@@ -33,8 +33,8 @@ def explanations(con: duckdb.DuckDBPyConnection, job: Job) -> list[dict[str, Any
     """
     users, videos, _, first = read_inputs(con, job)
     scored = score_inputs(con, job, videos, first, read_labels(job, users))
-    assert scored.weights is not None
-    found: pa.Table = explain(con, scored.weights)
+    weights, events, _ = scored.in_process()
+    found: pa.Table = explain(con, weights, events)
     shares = split_window(
         policy=job.policy,
         window=job.window,

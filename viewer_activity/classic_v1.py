@@ -228,7 +228,7 @@ def score(
             "active_viewers": active,
             "eng_units": units(d),
             "early_boost": is_early_success(figures),
-            "features": _features(con, parts),
+            "features": as_json(con, "features", parts),
         }
     )
 
@@ -264,11 +264,11 @@ def _with_creators(
     return eis, cts, base + slope * cts / 100.0
 
 
-def _features(con: Engine, parts: Mapping[str, np.ndarray]) -> pa.ChunkedArray:
+def as_json(con: Engine, definition: str, parts: Mapping[str, np.ndarray]) -> pa.ChunkedArray:
     """The parts as JSON text; not-a-number stands for unknown, which is null in JSON."""
     table = pa.table({name: pa.array(values, from_pandas=True) for name, values in parts.items()})
     # Several batches, so that every core writes some of the text.
     con.register("parts", pa.Table.from_batches(table.to_batches(max_chunksize=1 << 14), table.schema))
-    features = con.sql(signals.sql("features")).to_arrow_table()["features"]
+    features = con.sql(signals.sql(definition)).to_arrow_table()["features"]
     con.unregister("parts")
     return features

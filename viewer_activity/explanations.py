@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import duckdb
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -17,52 +16,41 @@ import pyarrow as pa
 from bot_account_detection.reasons import BY_CODE, CATALOGUE, CLEARED, CONFIRMED, COUNTED
 from bot_account_detection.thresholds import THRESHOLDS
 from bot_account_detection.viewer_weights import INDEPENDENT, REASONS, speaks
+from core.engine import Engine
+from core.event_log import EventLog, places
 from viewer_activity import classic_v1, fairshare_v1, signals
+from viewer_activity.explained_groups import TYPES, Codes, groups
+from viewer_activity.weighed_log import WHOLE
+from viewer_activity.weighing import InProcess
 
-TYPES = ("views", "likes", "comments", "shares", "follows")
-#: What is set aside while the figures without the disputed events are made.
-_SET_ASIDE = ("weighted_events", *fairshare_v1.FIGURES)
-#: A code's number in the engine is its place here.
+#: A code's number is its place here.
 CODES = tuple(one.code for one in CATALOGUE)
 #: Nobody spoke against these accounts; all others are what a creator would be without.
 UNDISPUTED = frozenset({COUNTED, "new_account", *CLEARED})
 
 
-def explain(con: duckdb.DuckDBPyConnection, weights: pa.Table) -> pa.Table:
-    """One row a video with an event in the window that `con` has scored last under fairshare_v1, ordered by id:
-    video_id, discounted_units, groups (JSON), and for the score as it is and `_without` what was discounted: eis,
-    counted_units, early_boost, each the mean or sum over the window's days.
+def explain(con: Engine, weights: pa.Table, events: InProcess) -> pa.Table:
+    """One row a video with an event in the window of `events`, scored under fairshare_v1, ordered by id: video_id,
+    discounted_units, groups (JSON), and for the score as it is and `_without` what was discounted: eis, counted_units,
+    early_boost, each the mean or sum over the window's days.
 
     `weights` as they were used. The counterfactual holds the platform's means and the other viewers' budgets fixed.
     """
-    codes = viewer_codes(weights)
-    # Numbers for the codes, which are many rows' words.
-    numbers = pa.array([CODES.index(code) for code in codes["code"].to_pylist()], pa.uint8())
-    con.register("viewer_codes", codes.set_column(codes.column_names.index("code"), "code", numbers))
-    con.execute(f"set variable fired_thousandths = {round(1000 * THRESHOLDS.fired_below)}")
-    places = {f"{code}_code": CODES.index(code) for code in (COUNTED, "reported_it", "counts_less_here")}
-    found = con.sql(signals.sql("explained_groups"), params=places).to_arrow_table()
+    codes = _numbered(viewer_codes(weights), events.log.log)
+    found = groups(events.log, codes, len(CODES))
     own = con.sql(signals.sql("own_events")).to_arrow_table()
-    ids = con.sql("select id from video_index order by position").to_arrow_table()["id"].to_numpy()
-    d = fairshare_v1.read_figures(con)
+    ids = events.log.log.videos
+    d = events.figures()
     judged = fairshare_v1.judge(d)
-    for name in _SET_ASIDE:
-        con.execute(f"alter table {name} rename to all_{name}")
-    con.execute(signals.sql("without_discounted"))
-    fairshare_v1.make_figures(con)
-    rest = fairshare_v1.read_figures(con)
-    for name in _SET_ASIDE:
-        con.execute(f"drop table {name}")
-        con.execute(f"alter table all_{name} rename to {name}")
+    rest = events.figures(keep=codes.undisputed)
     without = fairshare_v1.judge(rest, usual=judged.usual)
-    con.unregister("viewer_codes")
-    groups = _groups(found, own, ids)
-    videos = np.unique(np.concatenate([d["video_id"], np.array(sorted(groups), np.int64)]))
+    by_video = _by_video(found, own, ids)
+    videos = np.unique(np.concatenate([d["video_id"], np.array(sorted(by_video), np.int64)]))
     now, then = _over_days(videos, d, judged), _over_days(videos, rest, without)
     reports = _reports(videos, d)
     texts, discounted = [], []
     for place, video in enumerate(videos.tolist()):
-        mine = groups.get(video, [])
+        mine = by_video.get(video, [])
         discounted.append(sum(g["units"] - g["weighted_units"] for g in mine if g["code"] not in UNDISPUTED))
         texts.append(json.dumps([*map(_shown, mine), *reports.get(place, [])], separators=(",", ":")))
     return pa.table(
@@ -98,6 +86,24 @@ def viewer_codes(weights: pa.Table) -> pa.Table:
     return pa.table({"user_id": ids[listed], "code": pa.array(code[listed], pa.string()), "discounted": discounted})
 
 
+def _numbered(codes: pa.Table, log: EventLog) -> Codes:
+    """The codes of the log's accounts as numbers."""
+    at = places(log.users, codes["user_id"].to_numpy())
+    code = np.full(len(log.users), CODES.index(COUNTED), np.int32)
+    number = {word: place for place, word in enumerate(CODES)}
+    code[at] = [number[word] for word in codes["code"].to_pylist()]
+    discounted = np.zeros(len(log.users), bool)
+    discounted[at] = codes["discounted"].to_numpy(zero_copy_only=False)
+    return Codes(
+        code,
+        discounted,
+        counted=number[COUNTED],
+        reported_it=number["reported_it"],
+        counts_less_here=number["counts_less_here"],
+        fired_thousandths=round(WHOLE * THRESHOLDS.fired_below),
+    )
+
+
 def _padded(lists: pa.ListArray) -> pa.ListArray:
     """The lists with at least one item each, so that each has a first one."""
     empty = pa.array([[""]], lists.type)
@@ -106,7 +112,7 @@ def _padded(lists: pa.ListArray) -> pa.ListArray:
     return pa.concat_arrays([lists, empty]).take(pa.array(place))
 
 
-def _groups(found: pa.Table, own: pa.Table, ids: npt.NDArray[np.int64]) -> dict[int, list[dict[str, Any]]]:
+def _by_video(found: pa.Table, own: pa.Table, ids: npt.NDArray[np.int64]) -> dict[int, list[dict[str, Any]]]:
     """By video: the groups, the largest discount first and what counts at the end."""
     groups: dict[int, list[dict[str, Any]]] = {}
     named = ({**row, "code": CODES[row["code"]]} for row in _with_units(found).to_pylist())

@@ -14,18 +14,16 @@ from datetime import datetime
 import numpy as np
 import pyarrow as pa
 
-from bot_account_detection import viewer_trust
+from bot_account_detection.ways import Ways
 from core.engine import Engine
 from core.timewindows import Window
-from viewer_activity import budgets, classic_v1, signals
+from viewer_activity import budgets, classic_v1
 from viewer_activity.classic_v1 import Parts
 from viewer_activity.creators import Floats, LatestScores
+from viewer_activity.weighing import Weighing, weighing
 
 NAME = "fairshare_v1"
-NANO, FEMTO = 10**9, 10**15
-#: In the order of their needs.
-EVENTS = ("video_index", "counted_events", "weighted_events")
-FIGURES = ("weighted_audience", "weighted_trust", "weighted_devices")
+FEMTO = 10**15
 
 
 #: Spikes and addresses are no evidence by themselves; what they can show is in the viewers' weights. One counted
@@ -129,21 +127,20 @@ def early_boost(early_viewers: Floats, rule: Rule = RULE) -> Floats:
 
 def score(
     con: Engine,
-    window: Window,
+    weighed: Weighing,
     *,
     latest: LatestScores,
-    as_of: datetime | None = None,
     with_quiet: bool = False,
 ) -> pa.Table:
-    """Scores each day of `window`, budgets over the whole of it: the columns of `classic_v1.score` and
-    `counted_units`.
+    """Scores each day of the window that `weighed` has, budgets over the whole of it: the columns of
+    `classic_v1.score` and `counted_units`.
 
-    `con` holds `users`, `videos`, `events` and `weights` (user_id, weight, cluster_id). A creator's past is no part
-    of this score, so `latest` is brought up to date and not read. Ordered by day and video.
+    A creator's past is no part of this score, so `latest` is brought up to date and not read. Ordered by day and video.
     """
-    _weigh_events(con, window, as_of)
-    make_figures(con)
-    d = read_figures(con, with_quiet=with_quiet)
+    size, weight = weighed.given()
+    rates = budgets.rates(size, weight, budgets.scale(size, weight, RULE.evenness))
+    weighed.set_rates(np.rint(rates * FEMTO).astype(np.int64))
+    d = weighed.figures(with_quiet=with_quiet)
     judged = judge(d)
     eis = judged.eis
     _bring_up(latest, d, eis)
@@ -157,9 +154,7 @@ def score(
     counts = {name: d[f"raw_{name}"] for name in classic_v1.COUNTS}
     units = classic_v1.units(counts)
     time = pa.timestamp("us", "UTC")
-    con.register("parts", pa.table({name: pa.array(values, from_pandas=True) for name, values in parts.items()}))
-    features = con.sql(signals.sql("fairshare_features")).to_arrow_table()["features"]
-    con.unregister("parts")
+    features = classic_v1.as_json(con, "fairshare_features", parts)
     return pa.table(
         {
             "video_id": d["video_id"],
@@ -198,7 +193,7 @@ class Judged:
 
 
 def judge(d: Mapping[str, Floats], rule: Rule = RULE, *, usual: Usual | None = None) -> Judged:
-    """The scores of `d` as `read_figures` gives it; `usual` are the platform's means, by default those of `d`."""
+    """The scores of `d` as `Weighing.figures` gives it; `usual` are the platform's means, by default those of `d`."""
     c = rule.components
     ae, ae_parts = classic_v1.authentic_engagement(rates(d, rule, usual=usual), c)
     cq, cq_parts = classic_v1.comment_quality(d, c)
@@ -223,40 +218,11 @@ def judge(d: Mapping[str, Floats], rule: Rule = RULE, *, usual: Usual | None = N
     return Judged(eis, ae, cq, li, rc, parts, usual)
 
 
-def _weigh_events(con: Engine, window: Window, as_of: datetime | None) -> None:
-    """Makes weighted_events and viewer_rates, what every figure is taken from."""
+def weigh_events(con: Engine, window: Window, way: Ways, *, as_of: datetime | None = None) -> Weighing:
+    """The events of `window` with the weights in the relation `weights` of `con`, for `score`."""
     rule = RULE.components
-    signals.set_up(con, window, as_of)
-    con.execute(f"set variable early_us = {rule.early_us}")
-    con.execute(signals.sql("whole_weights"))
-    con.execute("create temp table if not exists discounts(user_id bigint, creator_id bigint, thousandths bigint)")
-    units = {name: getattr(rule, name) for name in ("unit_view", "unit_like", "unit_comment", "unit_share")}
-    parameters = {"weighted_events": units}
-    for name in EVENTS:
-        con.execute(signals.sql(name), parameters.get(name))
-    people = con.sql(signals.sql("viewer_units")).to_arrow_table()
-    size, weight = people["units"].to_numpy(), people["weight_nano"].to_numpy() / NANO
-    rates = budgets.rates(size, weight, budgets.scale(size, weight, RULE.evenness))
-    femto = pa.array(np.rint(rates * FEMTO).astype(np.int64))
-    con.register("viewer_rates", pa.table({"user_id": people["user_id"], "rate_femto": femto}))
-
-
-def make_figures(con: Engine) -> None:
-    """The families' figures from weighted_events as it stands, for `read_figures`."""
-    for name in FIGURES:
-        con.execute(signals.sql(name))
-
-
-def read_figures(con: Engine, *, with_quiet: bool = False) -> dict[str, np.ndarray]:
-    """Every figure of every video and day as `make_figures` left them, ordered by day and video."""
-    table = con.sql(signals.sql("weighted_days"), params={"with_quiet": with_quiet}).to_arrow_table()
-    d = {name: table[name].to_numpy() for name in table.column_names}
-    for name in ("like_vts", "comment_vts"):
-        d[name] = d[name] / viewer_trust.POINT
-    d["age_h"] = (d["as_of_us"] - d["created_us"].astype(np.float64)) / 3600e6
-    # Neither addresses nor the pace of likes are judged here.
-    d["users_per_address"] = d["pace_cv"] = np.full(table.num_rows, np.nan)
-    return d
+    units = {word: getattr(rule, f"unit_{word}") for word in ("view", "like", "comment", "share")}
+    return weighing(con, window, way, as_of=as_of, early_us=rule.early_us, units=units)
 
 
 def _bring_up(latest: LatestScores, d: Mapping[str, np.ndarray], eis: Floats) -> None:

@@ -8,14 +8,17 @@ from typing import Protocol
 
 import pyarrow as pa
 
+from bot_account_detection.by_sorting import BySorting
 from bot_account_detection.labels import are_cleared, decided, report_weights
 from bot_account_detection.viewer_weights import weigh
+from bot_account_detection.ways import Ways, ways
 from core.engine import Engine
 from core.errors import BadInput
 from core.tables import LABELS
 from core.timewindows import Window
 from viewer_activity import classic_v1, fairshare_v1
 from viewer_activity.creators import LatestScores
+from viewer_activity.weighing import InProcess, Weighing
 
 
 class Scorer(Protocol):
@@ -34,26 +37,53 @@ class Scorer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A rule. `weighs`: it needs the weights of the window's viewers, and shares their budgets over the whole of it;
-    a rule that does not scores each day from that day and the days before.
+    """A rule. One that scores `by_day` does so from that day and the days before; any other needs the weights of the
+    window's viewers, and shares their budgets over the whole of it.
     """
 
-    score: Scorer
-    weighs: bool
+    by_day: Scorer | None
+
+    @property
+    def weighs(self) -> bool:
+        """Whether the window's viewers are weighed."""
+        return self.by_day is None
+
+
+@dataclass(frozen=True, slots=True)
+class Weighed:
+    """What the scores of a window whose viewers were weighed rest on: the weights as they were used, and the events
+    with them. `way` holds the log.
+    """
+
+    weights: pa.Table
+    way: Ways
+    events: Weighing
 
 
 @dataclass(frozen=True, slots=True)
 class WindowScores:
-    """The days' scores as `Scorer` gives them, and the viewers' weights where the rule has any."""
+    """The days' scores as `Scorer` gives them, and what they rest on where the rule weighs viewers."""
 
     days: pa.Table
-    weights: pa.Table | None
+    weighed: Weighed | None
+
+    @property
+    def weights(self) -> pa.Table | None:
+        """The viewers' weights where the rule has any."""
+        return self.weighed.weights if self.weighed else None
+
+    def in_process(self) -> tuple[pa.Table, InProcess, BySorting]:
+        """The weights, and the log with and without them, of a rule that weighs viewers: for explanations, which look
+        at a log that is at hand.
+        """
+        assert self.weighed is not None
+        events, way = self.weighed.events, self.weighed.way
+        assert isinstance(events, InProcess)
+        assert isinstance(way, BySorting)
+        return self.weighed.weights, events, way
 
 
-MODELS: dict[str, Model] = {
-    classic_v1.NAME: Model(classic_v1.score, weighs=False),
-    fairshare_v1.NAME: Model(fairshare_v1.score, weighs=True),
-}
+MODELS: dict[str, Model] = {classic_v1.NAME: Model(classic_v1.score), fairshare_v1.NAME: Model(None)}
 #: The rule that is meant where none is named, and whose scores videos show.
 DEFAULT = fairshare_v1.NAME
 
@@ -80,13 +110,16 @@ def score_window(
     event. `labels` (columns of core.tables.LABELS) are what people decided about accounts; rules that weigh nobody
     have no use for them. Raises BadInput for a rule that is not known.
     """
-    model = model_named(name)
+    by_day = model_named(name).by_day
     latest = LatestScores.of_videos(videos)
-    if not model.weighs:
-        return WindowScores(model.score(con, seen, latest=latest, as_of=as_of, with_quiet=with_quiet), None)
+    if by_day is not None:
+        return WindowScores(by_day(con, seen, latest=latest, as_of=as_of, with_quiet=with_quiet), None)
     labels = LABELS.schema.empty_table() if labels is None else labels
-    weights = decided(weigh(con, window, as_of=as_of), labels, window.end)
+    way = ways(con)
+    weights = decided(weigh(con, window, as_of=as_of, way=way), labels, window.end)
     said = {"report_weight": report_weights(weights, labels), "cleared": are_cleared(weights, labels, window.end)}
     columns = {name: weights[name] for name in ("user_id", "weight", "cluster_id")}
     con.register("weights", pa.table(columns | {name: pa.array(values) for name, values in said.items()}))
-    return WindowScores(model.score(con, window, latest=latest, as_of=as_of, with_quiet=with_quiet), weights)
+    events = fairshare_v1.weigh_events(con, window, way, as_of=as_of)
+    days = fairshare_v1.score(con, events, latest=latest, with_quiet=with_quiet)
+    return WindowScores(days, Weighed(weights, way, events))

@@ -97,7 +97,8 @@ class _Run:
 
     def one_by_one(self, days: list[Window]) -> list[DayDone]:
         """Each day from that day and the days before."""
-        score = model_named(self.model).score
+        score = model_named(self.model).by_day
+        assert score is not None
         kept = {mark.day for mark in self.store.marks(self.model)}
         todo = [day for day in days if (self.again or day not in kept) and not _inside(day, self.final)]
         if todo:
@@ -127,11 +128,11 @@ class _Run:
         events = self._events(window)
         labels = self.store.labels()
         found = score_window(self.con, self.model, window, seen=window, videos=videos, labels=labels)
-        assert found.weights is not None
+        weights, acts, way = found.in_process()
         weighed = Weighed(
-            kept_weights(self.con, found.weights),
-            explain(self.con, found.weights),
-            cluster_evidence(self.con, found.weights),
+            kept_weights(self.con, weights, acts.log.users()),
+            explain(self.con, weights, acts),
+            cluster_evidence(self.con, weights, way),
         )
         self.store.write(Scored(window, self.model, found.days, events, weighed, leads=self.model == DEFAULT))
         starts = found.days["window_start"].to_pylist()

@@ -1,19 +1,10 @@
 -- Creators who keep visiting and praising one another.
--- In:  visits, videos(creator_id).
+-- In:  lively(user_id, creator_id, visits, praised): the visits of creators' own accounts, ordinary(creator_id, visits,
+--      praised): everybody else's.
 -- Out: one row a pair of creators that visit each other: each one's visits to the other and the praise of both, the
 --      fewer of both ways being what counts; what popularity and eagerness would explain of visits and of praise; and
 --      with how many others the first one would be such a pair by chance.
-with lively as (
-    select
-        user_id,
-        creator_id,
-        sum(visits)::bigint as visits,
-        count(*) filter (where praise > 0) as praised
-    from visits
-    where user_id in (select creator_id from videos)
-    group by user_id, creator_id
-),
-mutual as (
+with mutual as (
     select
         a.user_id as one,
         a.creator_id as two,
@@ -32,13 +23,6 @@ generous as (
     from lively
     left join mutual on one = user_id and two = creator_id
     group by user_id
-),
--- What is popular is asked of those who publish nothing: a circle makes its own members popular with itself.
-ordinary as (
-    select creator_id, sum(visits)::bigint as visits, count(*) filter (where praise > 0) as praised
-    from visits
-    where user_id not in (select creator_id from videos)
-    group by creator_id
 ),
 liked as (
     select

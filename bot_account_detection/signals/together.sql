@@ -1,16 +1,13 @@
 -- Accounts that come to the same videos from one device, or within the same hour from one address: a shared device is
 -- a family, a shared address a campus or a phone company, and neither says anything alone.
--- In:  acts, used_devices, popular, lives, busy_spots(spot): those of spots.sql that have enough acts to matter; any
---      others may be among them.
+-- In:  acts, used_devices, popular, lives, busy_acts(place, video_id, block, user_id): those at spots with enough acts
+--      to matter; any others may be among them.
 -- Out: one row an account: videos on which it was one of several, their share of all its
 --      videos (also weighed so that a hot video counts little; the larger one), and the mean number of accounts that were there.
 -- At an address the same video must gather far more of the people who are there than it gathers of everybody: else
 -- a phone company's customers would stand together at every hit.
 with at_spot as (
-    select distinct ip_hash as place, video_id, ts_us // $together_block_us as block, user_id
-    from acts
-    where ip_hash is not null
-        and hash(ip_hash, video_id, ts_us // $together_block_us) in (select spot from busy_spots)
+    select distinct place, video_id, block, user_id from busy_acts
 ),
 gathered as (
     select place, video_id, block, count(*) as accounts

@@ -1,6 +1,6 @@
 -- Who was on which video, how often and when first. A like or comment after a view is the same visit.
--- In:  acts. Out: visits(user_id, video_id, creator_id, first_us, visits, reports, praise), made in {parts} parts one after the
---      other: accounts of one part fit into the caches of the machine, all of them do not.
+-- In:  acts. Out: visits(user_id, video_id, creator_id, first_us, visits, reports, praise).
+create or replace temp table visits as
 select
     user_id,
     video_id,
@@ -10,5 +10,4 @@ select
     count(*) filter (where is_report) as reports,
     count(*) filter (where is_praise) as praise
 from acts
-where user_id % {parts} = {part}
-group by user_id, video_id
+group by user_id, video_id;

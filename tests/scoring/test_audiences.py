@@ -66,16 +66,21 @@ def test_pairs_are_what_a_slow_count_finds():
     keys = np.unique(np.column_stack([chance.integers(0, 50, n), chance.integers(0, 200, n)]), axis=0)
     account, video = keys.T
     creator, sitting = video // 8, chance.integers(0, 40, len(keys))
-    visits, reports, praise = (chance.integers(0, 3, len(keys)) for _ in range(3))
+    visits = chance.integers(0, 3, len(keys))
+    reported, praised = (chance.random(len(keys)) < 0.7 for _ in range(2))
     shuffled = chance.permutation(len(keys))
-    pairs = Pairs.of(*(c[shuffled] for c in (account, creator, sitting, visits, reports, praise)))
+    columns = {
+        "account": account, "creator": creator, "sitting": sitting, "visits": visits, "reported": reported,
+        "praised": praised,
+    }  # fmt: skip
+    pairs = Pairs.of(**{name: column[shuffled] for name, column in columns.items()})
     seen = {}
-    for a, c, s, v, r, p in zip(account, creator, sitting, visits, reports, praise, strict=True):
+    for a, c, s, v, r, p in zip(*columns.values(), strict=True):
         alone = {int(x) for x in creator[(account == a) & (sitting == s)]} == {int(c)}
         old = seen.get((a, c), (0, 0, 0, 0, 0))
-        seen[a, c] = tuple(x + y for x, y in zip(old, (v, r, 1, p > 0, alone), strict=True))
-    columns = (pairs.visits, pairs.reports, pairs.videos, pairs.praised, pairs.alone)
-    assert {(a, c): values for a, c, *values in zip(pairs.account, pairs.creator, *columns, strict=True)} == {
+        seen[a, c] = tuple(x + y for x, y in zip(old, (v, r, 1, p, alone), strict=True))
+    sums = (pairs.visits, pairs.reported, pairs.videos, pairs.praised, pairs.alone)
+    assert {(a, c): values for a, c, *values in zip(pairs.account, pairs.creator, *sums, strict=True)} == {
         key: list(values) for key, values in seen.items()
     }
 
@@ -157,13 +162,23 @@ def test_parts_of_the_accounts_make_no_difference():
     n = 4000
     keys = np.unique(np.column_stack([chance.integers(0, 300, n), chance.integers(0, 60, n)]), axis=0)
     account, video = keys.T
-    columns = [account, video // 3, chance.integers(0, 40, len(keys)), *chance.integers(0, 3, (3, len(keys)))]
+    columns = {
+        "account": account,
+        "creator": video // 3,
+        "sitting": chance.integers(0, 40, len(keys)),
+        "visits": chance.integers(0, 3, len(keys)),
+        "reported": chance.random(len(keys)) < 0.7,
+        "praised": chance.random(len(keys)) < 0.7,
+    }
     standing, batch = chance.random(300), chance.integers(-1, 4, 300)
     tight = replace(T, slack_batch=0.1, slack_praise=0.1, slack_crowd=0.1, crowd_times_usual=0.5, crowd_times_most=0.5)
 
     def found(parts):
-        some = [Visitors.of(Pairs.of(*(c[account % parts == k] for c in columns)), tight) for k in range(parts)]
-        odd = audiences.errands(some, standing, batch, 20, tight)
+        some = [
+            Visitors.of(Pairs.of(**{name: c[account % parts == k] for name, c in columns.items()}), tight)
+            for k in range(parts)
+        ]
+        odd = audiences.errands(some, standing, batch, 20, tight, threads=min(2, parts))
         return [odd.by_account(name, 300).tolist() for name in audiences.CELLS]
 
     assert found(1) == found(5)

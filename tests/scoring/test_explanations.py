@@ -64,10 +64,11 @@ def explained(people, clips, log, *, window=WEEK, labels=None):
         for name, table in (("users", people), ("videos", clips), ("events", log)):
             con.register(name, table)
         scored = score_window(con, "fairshare_v1", window, seen=window, videos=clips, labels=labels)
-        first = explain(con, scored.weights)
+        weights, acts, way = scored.in_process()
+        first = explain(con, weights, acts)
         # Explaining leaves the scored window as it was.
-        assert explain(con, scored.weights).equals(first)
-        evidence = cluster_evidence(con, scored.weights)
+        assert explain(con, weights, acts).equals(first)
+        evidence = cluster_evidence(con, weights, way)
     return scored, {row["video_id"]: row | {"groups": json.loads(row["groups"])} for row in first.to_pylist()}, evidence
 
 

@@ -12,6 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.worlds import WEEK, world
+from bot_account_detection.by_sorting import BySorting
+from bot_account_detection.definitions import ByDefinition
+from bot_account_detection.thresholds import THRESHOLDS
 from core.engine import connect
 from revenue_split.allocation import split_window
 from revenue_split.policy import FAIRSHARE_V1
@@ -32,7 +35,13 @@ KINDS = ("view", "like", "comment", "share", "follow", "report", "pause")
 
 
 def scored(rows, weights, clusters=()):
-    """The day's scores and each creator's cents, for given weights (1 where none is)."""
+    """The day's scores and each creator's cents, for given weights (1 where none is); both ways say the same."""
+    found = [scored_by(way, rows, weights, clusters) for way in (BySorting, ByDefinition)]
+    assert found[0] == found[1]
+    return found[0]
+
+
+def scored_by(way, rows, weights, clusters):
     catalogue, people = videos(CLIPS), users([*VIEWERS, *CREATORS])
     ids = people["id"].to_pylist()
     with connect(threads=1) as con:
@@ -50,7 +59,11 @@ def scored(rows, weights, clusters=()):
                 }
             ),
         )
-        table = fairshare_v1.score(con, DAY, latest=LatestScores.of_videos(catalogue), with_quiet=True)
+        one = way(con)
+        one.begin(DAY, THRESHOLDS)
+        con.execute("create temp table discounts(user_id bigint, creator_id bigint, thousandths bigint)")
+        weighed = fairshare_v1.weigh_events(con, DAY, one)
+        table = fairshare_v1.score(con, weighed, latest=LatestScores.of_videos(catalogue), with_quiet=True)
     cents = split_window(
         policy=FAIRSHARE_V1, window=DAY, pool_cents=1_000_000, scores=table, videos=catalogue, creators=people
     ).creators

@@ -1,52 +1,14 @@
-"""What is done by sorting in process is what the definitions in SQL say, however much is held at a time."""
+"""Pairs and groups, however much is held at a time and however they are found."""
 
 from __future__ import annotations
-
-from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from benchmarks.worlds import WEEK, world
-from bot_account_detection import clusters, meetings, viewer_weights
-from bot_account_detection.thresholds import THRESHOLDS
-from bot_account_detection.ways import ByDefinition, BySorting
+from bot_account_detection import clusters, meetings
 from core.engine import connect
 
-#: Everything in a few hours on a few videos, so that thousands of pairs meet often.
-CLOSE = replace(THRESHOLDS, lockstep_block_us=24 * 3_600 * 10**6, lockstep_gap_us=6 * 3_600 * 10**6)
-
-
-def relations(con, events, seed):
-    made = world(events, seed=seed)
-    for name in ("users", "videos", "events"):
-        con.register(name, getattr(made, name))
-    con.execute(f"set variable since_us = {WEEK.start_us}")
-    con.execute(f"set variable until_us = {WEEK.end_us}")
-    for relation in viewer_weights.RELATIONS:
-        con.execute(viewer_weights._made(relation, 3))
-
-
-@pytest.mark.parametrize("seed", [1, 2, 3])
-def test_sorting_finds_the_pairs_of_the_definition(seed):
-    with connect(threads=2) as con:
-        relations(con, 20_000, seed)
-        wanted = ByDefinition(con).lockstep_pairs(CLOSE)
-        found = BySorting(con).lockstep_pairs(CLOSE)
-    assert len(wanted["one"]) > 500
-    for name in wanted:
-        assert np.array_equal(wanted[name], found[name]), name
-
-
-def test_sorting_finds_the_busy_spots_of_the_grouping():
-    found = []
-    for way in (ByDefinition, BySorting):
-        with connect(threads=2) as con:
-            relations(con, 20_000, 1)
-            way(con).find_busy_spots(CLOSE)
-            found.append(con.sql("select spot from busy_spots order by spot").fetchall())
-    assert len(found[0]) > 20
-    assert found[0] == found[1]
+RULE = meetings.Rule(neighbours=12, gap_us=500, close_us=100, least=3)
 
 
 def shapes():
@@ -78,15 +40,20 @@ def test_pairs_do_not_depend_on_how_many_meetings_are_held_at_a_time():
     chance = np.random.default_rng(4)
     people, spots = 300, 200
     rows = np.unique(chance.integers(0, people * spots, 20_000))
+    spot, person = rows // people, (rows % people).astype(np.int32)
     first_us, rarity = chance.integers(0, 1000, len(rows)), chance.integers(1, 50, len(rows))
-    visits = meetings.Visits.ordered(rows // people, rows % people, first_us, rarity, people=people)
-    sizes = {"people": people, "neighbours": 12, "gap_us": 500, "close_us": 100, "least": 3}
-    whole = meetings.pairs(visits, **sizes)
+
+    def visits(some):
+        return meetings.Visits.ordered(spot[some], person[some], first_us[some], rarity[some], people=people)
+
+    whole = meetings.pairs([visits(rows >= 0)], RULE, people=people)
     assert len(whole.one) > 1000
-    for at_once in (5_000, 50_000):
-        parts = meetings.pairs(visits, **sizes, at_once=at_once)
-        for name in ("one", "two", "together", "close_together", "rarity"):
-            assert np.array_equal(getattr(whole, name), getattr(parts, name)), name
+    for parts in (1, 7):
+        of_spots = [visits(spot % parts == part) for part in range(parts)]
+        for at_once in (5_000, 50_000, 1 << 20):
+            found = meetings.pairs(of_spots, RULE, people=people, at_once=at_once, threads=2)
+            for name in ("one", "two", "together", "close_together", "rarity"):
+                assert np.array_equal(getattr(whole, name), getattr(found, name)), name
 
 
 def test_numbers_too_large_to_be_put_into_one_are_sorted_all_the_same():
@@ -100,6 +67,7 @@ def test_numbers_too_large_to_be_put_into_one_are_sorted_all_the_same():
 def test_nobody_meets_nobody():
     none = np.zeros(0, np.int64)
     visits = meetings.Visits.ordered(none, none, none, none, people=0)
-    found = meetings.pairs(visits, people=0, neighbours=12, gap_us=1, close_us=1, least=3)
+    found = meetings.pairs([visits], RULE, people=0)
     assert len(found.one) == 0
+    assert len(meetings.pairs([], RULE, people=0).one) == 0
     assert len(visits.met(0)) == 0

@@ -24,8 +24,9 @@ from core.tables import LABELS
 from revenue_split import allocation, units
 from revenue_split.allocation import split_window
 from revenue_split.policy import FAIRSHARE_V1, PPB
-from viewer_activity import budgets, fairshare_v1, model
+from viewer_activity import budgets, model, signals
 from viewer_activity.model import score_window
+from viewer_activity.weighed_log import Viewers
 
 POOL = 1_000_000
 FEW = settings(max_examples=6, deadline=None, derandomize=True)
@@ -306,7 +307,8 @@ def test_reports_that_are_not_of_one_cluster_are_more_than_one(monkeypatch):
     """The mutant of the property that any number of reports from one cluster acts as one."""
     from tests.scoring import test_fairshare as one
 
-    real = fairshare_v1.signals.sql
+    real, viewers = signals.sql, Viewers.of
     whole = real("whole_weights").replace("coalesce(cluster_id, user_id)", "user_id")
-    monkeypatch.setattr(fairshare_v1.signals, "sql", lambda name: whole if name == "whole_weights" else real(name))
+    monkeypatch.setattr(signals, "sql", lambda name: whole if name == "whole_weights" else real(name))
+    monkeypatch.setattr(Viewers, "of", lambda log, *rest: replace(viewers(log, *rest), voter=log.users))
     goes_red(lambda: one.test_any_number_of_reports_from_one_cluster_act_as_one.hypothesis.inner_test(9, 1))

@@ -15,7 +15,6 @@ import pytest
 
 import cli
 from bot_account_detection import clusters
-from bot_account_detection.thresholds import THRESHOLDS
 from core.engine import connect, open_engine
 from core.errors import BadInput, ConfigError
 from core.settings import ROOT
@@ -37,9 +36,7 @@ DEFINITIONS = sorted(
     for path in (ROOT / folder).glob("*.sql")
 )
 #: What is asked for explanations, which stay on one machine.
-FOR_EXPLAINING = ("cluster_evidence.sql", "explained_groups.sql", "own_events.sql", "without_discounted.sql")
-#: What only sorting in process asks for; they are tried on Spark by themselves.
-FOR_SORTING = ("people.sql", "placed_visits.sql", "spots.sql")
+FOR_EXPLAINING = ("cluster_evidence.sql", "own_events.sql")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -120,42 +117,6 @@ def spark(asked):
         yield engine
 
 
-def asked_for_sorting(engine, name):
-    """The columns of a definition, in one part where it is asked in parts."""
-    text = (ROOT / "bot_account_detection" / "signals" / name).read_text(encoding="utf-8").format(part=0, parts=1)
-    table = engine.sql(text, params=THRESHOLDS.parameters(name.removesuffix(".sql"))).to_arrow_table()
-    return {column: table[column].to_numpy() for column in table.column_names}
-
-
-@on_spark
-def test_the_definitions_that_are_for_sorting_run_on_spark_too(spark):
-    """So that each of them may be asked where it is faster one day; a hash is another number on another engine."""
-    chance = np.random.default_rng(3)
-    acts = {name: chance.integers(0, 20, 500) for name in ("ip_hash", "video_id", "user_id")}
-    acts["ts_us"] = chance.integers(0, 10**11, 500)
-    tables = {
-        "acts": pa.table(acts),
-        "lives": pa.table({name: chance.integers(0, 50, 90) for name in ("videos", "rarity", "fingerprint")}
-                          | {"user_id": np.arange(90)}),
-        "visits": pa.table({name: chance.integers(0, 20, 90) for name in ("video_id", "first_us")}
-                           | {"user_id": np.arange(90)}),
-        "persons": pa.table({"user_id": np.arange(90), "person": np.arange(90)[::-1]}),
-        "popular": pa.table({"video_id": np.arange(20), "place": np.arange(20), "rarity": np.arange(20)}),
-    }  # fmt: skip
-    found = []
-    with connect(threads=1) as duck:
-        for engine in (duck, spark):
-            for name, table in tables.items():
-                engine.register(name, table)
-            engine.execute("set variable until_us = 100000000000")
-            found.append({name: asked_for_sorting(engine, name) for name in FOR_SORTING})
-    for name in FOR_SORTING[:2]:
-        columns = [np.sort(np.stack(list(one[name].values()), axis=1), axis=0) for one in found]
-        assert np.array_equal(*columns), name
-    counts = [np.sort(np.unique(one["spots.sql"]["spot"], return_counts=True)[1]) for one in found]
-    assert np.array_equal(*counts)
-
-
 @on_spark
 def test_every_definition_has_been_run_on_spark(asked):
     """A family that is added and not tried there makes this red. It is the last but the small ones, on purpose."""
@@ -163,7 +124,7 @@ def test_every_definition_has_been_run_on_spark(asked):
     missing = [
         path.name
         for path in DEFINITIONS
-        if path.name not in FOR_EXPLAINING + FOR_SORTING and not _words(path) <= set(everything.split("\n"))
+        if path.name not in FOR_EXPLAINING and not _words(path) <= set(everything.split("\n"))
     ]
     assert missing == []
 

@@ -60,7 +60,8 @@ def from_files(small, window):
         for name, table in (("users", small.users), ("videos", small.videos), ("events", small.events)):
             con.register(name, table)
         found = score_window(con, MODEL, window, seen=window, videos=small.videos)
-        return found.days, kept_weights(con, found.weights)
+        weights, acts, _ = found.in_process()
+        return found.days, kept_weights(con, weights, acts.log.users())
 
 
 def rows(settings, query, *parameters):

@@ -14,7 +14,6 @@ with counted as (
         count(*) filter (where kind = kind('report')) as reports,
         count(*) filter (where kind = kind('pause')) as pauses,
         sum(units * weight_nano) as unit_nano,
-        sum(units) as given_units,
         -- A viewer gives 1 at most in all, so one event's part fits into 63 bits; sums have 127.
         sum(units * thousandths * coalesce(rate_femto, 0)) as budget_femto
     from weighted_events

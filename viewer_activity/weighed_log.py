@@ -1,0 +1,298 @@
+"""The window's events with the weight of each viewer, on sorted arrays: what `signals/weighted_events.sql` and
+`signals/weighted_audience.sql` say, without a hash table of every viewer of every video.
+
+Weights are whole billionths and parts whole thousandths, so that every sum is exact whatever its order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from threading import Lock
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from bot_account_detection.sorted_log import PAUSE, Acts
+from core.event_log import KIND, EventLog, Ints, SmallInts, edges, places, rounded, together
+from core.timewindows import DAY_US, Window
+
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+NANO, WHOLE = 10**9, 1000
+#: Which of the accounts' shares to look at, by account and thousandths.
+Keep = Callable[[SmallInts, Ints], Bools]
+VIEW, LIKE, COMMENT, REPORT = (1 << KIND[word] for word in ("view", "like", "comment", "report"))
+#: Beside the kinds: a view within the first hours of the video.
+EARLY = 1 << 7
+#: Whole numbers up to here are exact as floats, and so are their sums.
+EXACT = 2.0**53
+LOW_BITS = 26
+COUNTS = {
+    "views": "view", "likes": "like", "comments": "comment", "shares": "share", "follows": "follow",
+    "reports": "report", "pauses": "pause",
+}  # fmt: skip
+#: Who each sum of weights is taken over.
+SUMS = {"viewer_nano": VIEW, "liker_nano": LIKE, "commenter_nano": COMMENT, "early_nano": EARLY}
+
+
+@dataclass(frozen=True, slots=True)
+class Viewers:
+    """What is known of each account of the log, in its order: weights in billionths, who votes together with whom (by
+    the id of one of them), and whether a person has cleared it. `pairs` are the accounts and creators between whom less
+    counts, as places, in ascending order, with what is left in `thousandths`.
+    """
+
+    weight_nano: Ints
+    report_nano: Ints
+    voter: Ints
+    pair: Ints
+    thousandths: Ints
+
+    @classmethod
+    def of(cls, log: EventLog, weights: pa.Table, discounts: pa.Table) -> Viewers:
+        """From `weights` (user_id, weight, cluster_id, report_weight, cleared) and `discounts` (user_id, creator_id,
+        thousandths). An account without a weight is unknown and counts in full.
+        """
+        at = places(log.users, weights["user_id"].to_numpy())
+        ids = log.users
+        weight, report = np.full(len(ids), NANO), np.full(len(ids), NANO)
+        weight[at], report[at] = (rounded(weights[name].to_numpy() * NANO) for name in ("weight", "report_weight"))
+        voter = ids.copy()
+        clusters = weights["cluster_id"]
+        voter[at] = clusters.fill_null(0).to_numpy()
+        alone = at[~clusters.is_valid().to_numpy()]
+        voter[alone] = ids[alone]
+        cleared = np.zeros(len(ids), bool)
+        cleared[at] = weights["cleared"].to_numpy(zero_copy_only=False)
+        user = places(ids, discounts["user_id"].to_numpy())
+        creator = places(log.creators, discounts["creator_id"].to_numpy())
+        kept = ~cleared[user]
+        pair = user[kept].astype(np.int64) * len(log.creators) + creator[kept]
+        order = np.argsort(pair)
+        return cls(weight, report, voter, pair[order], discounts["thousandths"].to_numpy()[kept][order])
+
+
+@dataclass(frozen=True, slots=True)
+class Shares:
+    """What a range of accounts did, one entry an account, video and day of the window: the kinds of what was done as
+    bits, the units, the part of them that counts, and the account's weight there. `size` is how many of `acts` it is.
+    """
+
+    acts: Acts
+    size: Ints
+    user: SmallInts
+    video: SmallInts
+    video_day: Ints
+    bits: npt.NDArray[np.uint8]
+    units: Ints
+    thousandths: Ints
+    weight_nano: Ints
+    reported_it: Bools
+
+    def of_acts(self) -> tuple[Ints, Ints]:
+        """The places in `acts` of what belongs to the window, and the share of each."""
+        return np.flatnonzero(self.acts.day > 0), np.repeat(np.arange(len(self.size)), self.size)
+
+
+class Totals:
+    """Exact sums by cell, to which several threads add: high * 2^LOW_BITS + low."""
+
+    def __init__(self, cells: int) -> None:
+        self._cells, self._lock = cells, Lock()
+        self._high: dict[str, Ints] = {}
+        self._low: dict[str, Ints] = {}
+
+    def add(self, name: str, cell: Ints, values: Ints | None = None) -> None:
+        """Adds `values` (ones by default), from 0 on, in `cell`."""
+        if values is None or values.sum(dtype=np.float64) < EXACT:
+            self._put(self._low, name, np.bincount(cell, values, self._cells))
+            return
+        self._put(self._high, name, np.bincount(cell, values >> LOW_BITS, self._cells))
+        self._put(self._low, name, np.bincount(cell, values & (1 << LOW_BITS) - 1, self._cells))
+
+    def whole(self, name: str) -> Ints:
+        """A sum, which has to fit into 63 bits."""
+        high, low = self._both(name)
+        return (high << LOW_BITS) + low
+
+    def as_float(self, name: str) -> Floats:
+        """Each sum as a float, as engines make one of 128 bits: the upper and the lower half of the bits, added."""
+        high, low = self._both(name)
+        high, low = high + (low >> LOW_BITS), low & (1 << LOW_BITS) - 1
+        left = 64 - LOW_BITS
+        lower = ((high & (1 << left) - 1).astype(np.uint64) << np.uint64(LOW_BITS)) | low.astype(np.uint64)
+        return lower.astype(np.float64) + (high >> left).astype(np.float64) * 2.0**64
+
+    def _both(self, name: str) -> tuple[Ints, Ints]:
+        nothing = np.zeros(self._cells, np.int64)
+        return self._high.get(name, nothing), self._low.get(name, nothing)
+
+    def _put(self, sums: dict[str, Ints], name: str, more: npt.NDArray[np.generic]) -> None:
+        found = more.astype(np.int64, copy=False)
+        with self._lock:
+            if name in sums:
+                sums[name] += found
+            else:
+                sums[name] = found
+
+
+class WeighedLog:
+    """The log with weights on it. `units` are those of each kind, `early_us` is how long a video is new; `created_us`
+    by video, core.event_log.NEVER_US where it is unknown.
+    """
+
+    def __init__(
+        self,
+        log: EventLog,
+        acts: list[Acts],
+        window: Window,
+        *,
+        viewers: Viewers,
+        created_us: Ints,
+        early_us: int,
+        units: dict[str, int],
+        threads: int,
+    ) -> None:
+        self.log, self.viewers, self._window, self.threads = log, viewers, window, threads
+        midnight = window.start_us // DAY_US * DAY_US
+        self._created_us, self._early_us = created_us, early_us
+        self._units = np.array([units.get(word, 0) for word in KIND], np.uint8)
+        #: A video on a day is `day * videos + video`.
+        self.videos = max(1, len(log.videos))
+        self.cells = int((window.end_us - 1 - midnight) // DAY_US + 1) * self.videos
+        # Accounts of which less counts somewhere.
+        self._less = np.zeros(len(log.users), bool)
+        self._less[viewers.pair // max(1, len(log.creators))] = True
+        self.shares = list(together(threads, self._shared, acts))
+        pauses = np.flatnonzero((log.kind == PAUSE) & (log.ts_us >= window.start_us))
+        self._paused = log.user[pauses], log.video[pauses]
+        self._paused_cell = (log.ts_us[pauses] - midnight) // DAY_US * self.videos + log.video[pauses]
+
+    def users(self) -> Ints:
+        """The ids of the accounts that did anything in the window, in ascending order."""
+        seen = np.zeros(len(self.log.users), bool)
+        seen[self._paused[0]] = True
+        for part in self.shares:
+            seen[part.user] = True
+        return self.log.users[seen]
+
+    def given(self) -> tuple[Ints, Ints]:
+        """The accounts that gave any units, and how many in all, in thousandths."""
+        units = np.zeros(len(self.log.users), np.int64)
+        for part in self.shares:
+            first = edges(part.user)
+            if len(first):
+                units[part.user[first]] = np.add.reduceat(part.units * part.thousandths, first)
+        some = np.flatnonzero(units)
+        return some, units[some]
+
+    def audience(self, rate_femto: Ints, keep: Keep | None = None) -> pa.Table:
+        """The columns of weighted_audience.sql, of the shares to `keep` alone; `rate_femto` by account. The budget is
+        a float, for no whole number of 64 bits holds it.
+        """
+        totals = Totals(self.cells)
+        list(together(self.threads, lambda part: self._count(part, rate_femto, keep, totals), self.shares))
+        user, video = self._paused
+        kept = np.ones(len(user), bool) if keep is None else keep(user, self._thousandths(user, video))
+        totals.add("pauses", self._paused_cell[kept])
+        counts = {name: totals.whole(name) for name in (*COUNTS, "viewers", "unit_nano", *SUMS)}
+        there = np.flatnonzero(np.sum([counts[name] for name in COUNTS], axis=0))
+        table = {name: values[there] for name, values in counts.items()}
+        return pa.table({"video_day": there, **table, "budget_femto": totals.as_float("budget_femto")[there]})
+
+    def vouching(self, keep: Keep | None = None) -> pa.Table:
+        """What weighted_trust.sql and weighted_devices.sql ask of weighted_events: likes, comments and reports."""
+        asked = LIKE | COMMENT | REPORT
+
+        def rows(part: Shares) -> pa.Table:
+            acts, share = part.of_acts()
+            kind = part.acts.kind[acts]
+            wanted = (np.left_shift(np.uint8(1), kind) & asked) > 0
+            if keep is not None:
+                wanted &= keep(part.user, part.thousandths)[share]
+            acts, share, kind = acts[wanted], share[wanted], kind[wanted]
+            user = part.user[share]
+            device = self.log.device[part.acts.row[acts]]
+            reports = kind == KIND["report"]
+            return pa.table(
+                {
+                    "video_day": part.video_day[share],
+                    "user_id": self.log.users[user],
+                    # As the macro kind() numbers them.
+                    "kind": kind + np.uint8(1),
+                    "device": pa.array(device, mask=(device == 0) | (kind != KIND["like"])),
+                    # A report votes as far as its author's reports are believed.
+                    "weight_nano": np.where(reports, self.viewers.report_nano[user], part.weight_nano[share]),
+                    "voter": self.viewers.voter[user],
+                }
+            )
+
+        return pa.concat_tables(together(self.threads, rows, self.shares))
+
+    def _shared(self, acts: Acts) -> Shares:
+        begin = acts.visit_day
+        inside = np.flatnonzero(acts.day[begin] > 0)
+        bits = np.left_shift(np.uint8(1), acts.kind)
+        since = acts.ts_us - self._created_us[acts.video]
+        bits[(bits == VIEW) & (since >= 0) & (since < self._early_us)] |= np.uint8(EARLY)
+        units = np.zeros(0, np.int64)
+        if len(begin):
+            bits = np.bitwise_or.reduceat(bits, begin)[inside]
+            units = np.add.reduceat(self._units[acts.kind], begin, dtype=np.int64)[inside]
+        first = begin[inside]
+        user, video = acts.user[first], acts.video[first]
+        thousandths = self._thousandths(user, video)
+        weight = self.viewers.weight_nano[user]
+        less = np.flatnonzero(thousandths < WHOLE)
+        weight[less] = weight[less] * thousandths[less] // WHOLE
+        # Who reports a video gives it nothing, on no day of the window.
+        visit = edges(user.astype(np.int64) * self.videos + video)
+        reported = np.zeros(len(user), bool)
+        if len(visit):
+            said = (np.bitwise_or.reduceat(bits, visit) & REPORT) > 0
+            reported = np.repeat(said, np.diff(visit, append=len(user)))
+        weight[reported] = 0
+        units[reported] = 0
+        return Shares(
+            acts,
+            np.diff(begin, append=len(acts.day))[inside],
+            user,
+            video,
+            (acts.day[first].astype(np.int64) - 1) * self.videos + video,
+            bits,
+            units,
+            thousandths,
+            weight,
+            reported,
+        )
+
+    def _thousandths(self, user: SmallInts, video: SmallInts) -> Ints:
+        """What is left of an account's acts on a video, beside its weight."""
+        found = np.full(len(user), WHOLE)
+        maybe = np.flatnonzero(self._less[user])
+        if not len(maybe):
+            return found
+        pair = user[maybe].astype(np.int64) * len(self.log.creators) + self.log.owner[video[maybe]]
+        at = np.minimum(np.searchsorted(self.viewers.pair, pair), len(self.viewers.pair) - 1)
+        hit = self.viewers.pair[at] == pair
+        found[maybe[hit]] = self.viewers.thousandths[at[hit]]
+        return found
+
+    def _count(self, part: Shares, rate_femto: Ints, keep: Keep | None, totals: Totals) -> None:
+        acts, share = part.of_acts()
+        kind, cell = part.acts.kind[acts], part.video_day[share]
+        kept = np.ones(len(part.user), bool) if keep is None else keep(part.user, part.thousandths)
+        if keep is not None:
+            kind, cell = kind[kept[share]], cell[kept[share]]
+        for name, word in COUNTS.items():
+            totals.add(name, cell[kind == KIND[word]])
+        for name, bit in SUMS.items():
+            of_kind = np.flatnonzero(((part.bits & bit) > 0) & kept)
+            totals.add(name, part.video_day[of_kind], part.weight_nano[of_kind])
+        totals.add("viewers", part.video_day[((part.bits & VIEW) > 0) & kept])
+        giving = np.flatnonzero((part.units > 0) & kept)
+        cell, units = part.video_day[giving], part.units[giving]
+        totals.add("unit_nano", cell, units * part.weight_nano[giving])
+        totals.add("budget_femto", cell, units * part.thousandths[giving] * rate_femto[part.user[giving]])
