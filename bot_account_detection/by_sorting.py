@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,6 +67,8 @@ class BySorting:
         self._lives = self._lived()
         self._creator = np.zeros(len(self.log.users), bool)
         self._creator[places(self.log.users, self.log.creators)] = True
+        # The longest step needs no engine, so it is done beside those that do.
+        self._pairs = _beside(self.threads, lambda: self._lockstep_pairs(t))
 
     def devices(self, t: Thresholds) -> Columns:
         used = self._used_devices
@@ -146,6 +150,9 @@ class BySorting:
         return found
 
     def lockstep_pairs(self, t: Thresholds) -> Columns:
+        return self._pairs()
+
+    def _lockstep_pairs(self, t: Thresholds) -> Columns:
         lives = self._lives
         able = np.flatnonzero(lives.videos >= t.lockstep_videos)
         # Accounts with the same list of videos stand side by side; users are in the order of their ids.
@@ -327,6 +334,16 @@ def _used(log: EventLog) -> _Used:
 
 #: The columns of together.sql.
 _TOGETHER = {"user_id": np.int64, "together": np.int64, "share": np.float64, "accounts": np.float64}
+
+
+def _beside(threads: int, work: Callable[[], Columns]) -> Callable[[], Columns]:
+    """Begins with `work` in a thread of its own if there may be more than one; the answer waits for it."""
+    if threads < 2:
+        return work
+    pool = ThreadPoolExecutor(max_workers=1)
+    found = pool.submit(work)
+    pool.shutdown(wait=False)
+    return found.result
 
 
 def _sums(at: Ints | SmallInts, values: Ints | SmallInts | Bools, count: int) -> Ints:

@@ -15,10 +15,22 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from bot_account_detection.sorted_log import PAUSE, Acts
-from core.event_log import KIND, EventLog, Ints, SmallInts, edges, places, rounded, together
+from bot_account_detection.viewer_trust import Accounts
+from core.event_log import (
+    KIND,
+    EventLog,
+    Floats,
+    Ints,
+    SmallInts,
+    bits_for,
+    edges,
+    order_of,
+    places,
+    rounded,
+    together,
+)
 from core.timewindows import DAY_US, Window
 
-Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 NANO, WHOLE = 10**9, 1000
 #: Which of the accounts' shares to look at, by account and thousandths.
@@ -29,6 +41,7 @@ EARLY = 1 << 7
 #: Whole numbers up to here are exact as floats, and so are their sums.
 EXACT = 2.0**53
 LOW_BITS = 26
+_LIMB = (1 << LOW_BITS) - 1
 COUNTS = {
     "views": "view", "likes": "like", "comments": "comment", "shares": "share", "follows": "follow",
     "reports": "report", "pauses": "pause",
@@ -39,14 +52,14 @@ SUMS = {"viewer_nano": VIEW, "liker_nano": LIKE, "commenter_nano": COMMENT, "ear
 
 @dataclass(frozen=True, slots=True)
 class Viewers:
-    """What is known of each account of the log, in its order: weights in billionths, who votes together with whom (by
-    the id of one of them), and whether a person has cleared it. `pairs` are the accounts and creators between whom less
-    counts, as places, in ascending order, with what is left in `thousandths`.
+    """What is known of each account of the log, in its order: weights in billionths, and with whom it votes, by the
+    place of one of them. `pair` are the accounts and creators between whom less counts, as one number of their places,
+    in ascending order, with what is left in `thousandths`.
     """
 
     weight_nano: Ints
     report_nano: Ints
-    voter: Ints
+    voter: SmallInts
     pair: Ints
     thousandths: Ints
 
@@ -59,11 +72,9 @@ class Viewers:
         ids = log.users
         weight, report = np.full(len(ids), NANO), np.full(len(ids), NANO)
         weight[at], report[at] = (rounded(weights[name].to_numpy() * NANO) for name in ("weight", "report_weight"))
-        voter = ids.copy()
-        clusters = weights["cluster_id"]
-        voter[at] = clusters.fill_null(0).to_numpy()
-        alone = at[~clusters.is_valid().to_numpy()]
-        voter[alone] = ids[alone]
+        voter = np.arange(len(ids), dtype=np.int32)
+        clustered = weights["cluster_id"].is_valid().to_numpy(zero_copy_only=False)
+        voter[at[clustered]] = places(ids, weights["cluster_id"].drop_null().to_numpy())
         cleared = np.zeros(len(ids), bool)
         cleared[at] = weights["cleared"].to_numpy(zero_copy_only=False)
         user = places(ids, discounts["user_id"].to_numpy())
@@ -97,45 +108,53 @@ class Shares:
 
 
 class Totals:
-    """Exact sums by cell, to which several threads add: high * 2^LOW_BITS + low."""
+    """Exact sums by cell, to which several threads add. A sum is kept in limbs of LOW_BITS bits."""
 
     def __init__(self, cells: int) -> None:
         self._cells, self._lock = cells, Lock()
-        self._high: dict[str, Ints] = {}
-        self._low: dict[str, Ints] = {}
+        self._limbs: dict[tuple[str, int], Ints] = {}
 
-    def add(self, name: str, cell: Ints, values: Ints | None = None) -> None:
-        """Adds `values` (ones by default), from 0 on, in `cell`."""
+    def add(self, name: str, cell: Ints, values: Ints | None = None, *, limb: int = 0) -> None:
+        """Adds `values` (ones by default), from 0 on, in `cell`; times 2^LOW_BITS for each `limb`."""
         if values is None or values.sum(dtype=np.float64) < EXACT:
-            self._put(self._low, name, np.bincount(cell, values, self._cells))
+            self._put(name, limb, np.bincount(cell, values, self._cells))
             return
-        self._put(self._high, name, np.bincount(cell, values >> LOW_BITS, self._cells))
-        self._put(self._low, name, np.bincount(cell, values & (1 << LOW_BITS) - 1, self._cells))
+        self._put(name, limb, np.bincount(cell, values & _LIMB, self._cells))
+        self.add(name, cell, values >> LOW_BITS, limb=limb + 1)
+
+    def add_product(self, name: str, cell: Ints, one: Ints, two: Ints) -> None:
+        """Adds `one * two`, of which `one` has twice LOW_BITS bits at most and `two` thirty."""
+        self.add(name, cell, (one & _LIMB) * two)
+        self.add(name, cell, (one >> LOW_BITS) * two, limb=1)
 
     def whole(self, name: str) -> Ints:
         """A sum, which has to fit into 63 bits."""
-        high, low = self._both(name)
-        return (high << LOW_BITS) + low
+        low, middle, high = self._carried(name)
+        return (((high << LOW_BITS) + middle) << LOW_BITS) + low
 
     def as_float(self, name: str) -> Floats:
         """Each sum as a float, as engines make one of 128 bits: the upper and the lower half of the bits, added."""
-        high, low = self._both(name)
-        high, low = high + (low >> LOW_BITS), low & (1 << LOW_BITS) - 1
-        left = 64 - LOW_BITS
-        lower = ((high & (1 << left) - 1).astype(np.uint64) << np.uint64(LOW_BITS)) | low.astype(np.uint64)
+        low, middle, high = self._carried(name)
+        left = 64 - 2 * LOW_BITS
+        lower = ((high & (1 << left) - 1).astype(np.uint64) << np.uint64(2 * LOW_BITS)) | (
+            (middle << LOW_BITS) + low
+        ).astype(np.uint64)
         return lower.astype(np.float64) + (high >> left).astype(np.float64) * 2.0**64
 
-    def _both(self, name: str) -> tuple[Ints, Ints]:
+    def _carried(self, name: str) -> tuple[Ints, Ints, Ints]:
+        """The lowest two limbs with LOW_BITS bits each, and what is above."""
         nothing = np.zeros(self._cells, np.int64)
-        return self._high.get(name, nothing), self._low.get(name, nothing)
+        low, middle, high, top = (self._limbs.get((name, limb), nothing) for limb in range(4))
+        middle = middle + (low >> LOW_BITS)
+        return low & _LIMB, middle & _LIMB, high + (top << LOW_BITS) + (middle >> LOW_BITS)
 
-    def _put(self, sums: dict[str, Ints], name: str, more: npt.NDArray[np.generic]) -> None:
+    def _put(self, name: str, limb: int, more: npt.NDArray[np.generic]) -> None:
         found = more.astype(np.int64, copy=False)
         with self._lock:
-            if name in sums:
-                sums[name] += found
+            if (name, limb) in self._limbs:
+                self._limbs[name, limb] += found
             else:
-                sums[name] = found
+                self._limbs[name, limb] = found
 
 
 class WeighedLog:
@@ -202,34 +221,79 @@ class WeighedLog:
         table = {name: values[there] for name, values in counts.items()}
         return pa.table({"video_day": there, **table, "budget_femto": totals.as_float("budget_femto")[there]})
 
-    def vouching(self, keep: Keep | None = None) -> pa.Table:
-        """What weighted_trust.sql and weighted_devices.sql ask of weighted_events: likes, comments and reports."""
-        asked = LIKE | COMMENT | REPORT
+    def trust(self, accounts: Accounts, as_of_us: Ints, keep: Keep | None = None) -> pa.Table:
+        """The columns of weighted_trust.sql, sums of trust as floats; `accounts` are those of the log, `as_of_us` has
+        an entry a day.
+        """
+        totals = Totals(self.cells)
+        reports = list(
+            together(self.threads, lambda part: self._vouched(part, accounts, as_of_us, keep, totals), self.shares)
+        )
+        cell, voter, weight = (np.concatenate(columns) for columns in zip(*reports, strict=True))
+        width = bits_for(len(self.log.users))
+        key, order = order_of((cell << width) | voter, bits_for(self.cells) + width)
+        first = edges(key)
+        if len(first):
+            # All reports of one cluster are one vote, that of its member who counts most.
+            totals.add("report_votes_nano", key[first] >> width, np.maximum.reduceat(weight[order], first))
+        return pa.table(
+            {
+                # Every cell: a trust of 0 is known, and one of nobody is nowhere divided by nobody's weight.
+                "video_day": np.arange(self.cells),
+                **{name: totals.as_float(name) for name in ("like_trust", "comment_trust")},
+                "report_votes_nano": totals.whole("report_votes_nano"),
+            }
+        )
 
-        def rows(part: Shares) -> pa.Table:
-            acts, share = part.of_acts()
-            kind = part.acts.kind[acts]
-            wanted = (np.left_shift(np.uint8(1), kind) & asked) > 0
-            if keep is not None:
-                wanted &= keep(part.user, part.thousandths)[share]
-            acts, share, kind = acts[wanted], share[wanted], kind[wanted]
-            user = part.user[share]
-            device = self.log.device[part.acts.row[acts]]
-            reports = kind == KIND["report"]
-            return pa.table(
-                {
-                    "video_day": part.video_day[share],
-                    "user_id": self.log.users[user],
-                    # As the macro kind() numbers them.
-                    "kind": kind + np.uint8(1),
-                    "device": pa.array(device, mask=(device == 0) | (kind != KIND["like"])),
-                    # A report votes as far as its author's reports are believed.
-                    "weight_nano": np.where(reports, self.viewers.report_nano[user], part.weight_nano[share]),
-                    "voter": self.viewers.voter[user],
-                }
-            )
+    def devices(self, keep: Keep | None = None) -> pa.Table:
+        """The columns of weighted_devices.sql."""
+        parts = list(together(self.threads, lambda part: self._liked_from(part, keep), self.shares))
+        cell, device, share, weight = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+        names, number = np.unique(device, return_inverse=True)
+        width = bits_for(len(names))
+        key, order = order_of((cell << width) | number, bits_for(self.cells) + width)
+        # The likes of one account lie side by side, and from one device they are one.
+        share = share[order]
+        other = (key[1:] != key[:-1]) | (share[1:] != share[:-1])
+        once = np.flatnonzero(np.concatenate([[True], other])[: len(key)])
+        key, weight = key[once], weight[order][once]
+        first = edges(key)
+        totals = Totals(self.cells)
+        if len(first):
+            totals.add("liker_nano", key >> width, weight)
+            totals.add("device_nano", key[first] >> width, np.maximum.reduceat(weight, first))
+        there = np.unique(cell)
+        sums = {name: totals.whole(name)[there] for name in ("liker_nano", "device_nano")}
+        return pa.table({"video_day": there, **sums})
 
-        return pa.concat_tables(together(self.threads, rows, self.shares))
+    def _vouched(
+        self, part: Shares, accounts: Accounts, as_of_us: Ints, keep: Keep | None, totals: Totals
+    ) -> tuple[Ints, SmallInts, Ints]:
+        """Adds how far those who liked and commented are trusted; the cell, voter and weight of those who reported."""
+        kept = np.ones(len(part.user), bool) if keep is None else keep(part.user, part.thousandths)
+        vouching = np.flatnonzero(((part.bits & (LIKE | COMMENT)) > 0) & kept)
+        cell, weight = part.video_day[vouching], part.weight_nano[vouching]
+        trust = accounts.trust(part.user[vouching], as_of_us[cell // self.videos])
+        for name, bit in (("like_trust", LIKE), ("comment_trust", COMMENT)):
+            of_kind = (part.bits[vouching] & bit) > 0
+            totals.add_product(name, cell[of_kind], trust[of_kind], weight[of_kind])
+        reporting = np.flatnonzero(((part.bits & REPORT) > 0) & kept)
+        user = part.user[reporting]
+        # A report votes as far as its author's reports are believed.
+        return part.video_day[reporting], self.viewers.voter[user], self.viewers.report_nano[user]
+
+    def _liked_from(self, part: Shares, keep: Keep | None) -> tuple[Ints, npt.NDArray[np.uint64], Ints, Ints]:
+        """The cell, device, share and weight of each like from a known device."""
+        acts, share = part.of_acts()
+        likes = part.acts.kind[acts] == KIND["like"]
+        if keep is not None:
+            likes &= keep(part.user, part.thousandths)[share]
+        acts, share = acts[likes], share[likes]
+        device = self.log.device[part.acts.row[acts]]
+        known = np.flatnonzero(device)
+        share = share[known]
+        # Shares of other parts have other numbers.
+        return part.video_day[share], device[known], share + int(part.acts.low << 32), part.weight_nano[share]
 
     def _shared(self, acts: Acts) -> Shares:
         begin = acts.visit_day

@@ -20,8 +20,6 @@ from viewer_activity import signals
 from viewer_activity.weighed_log import NANO, Keep, Viewers, WeighedLog
 
 Figures = dict[str, Any]
-#: What is asked of likes, comments and reports.
-_VOUCHED = ("weighted_trust", "weighted_devices")
 
 
 class Weighing(Protocol):
@@ -45,11 +43,11 @@ def weighing(
     `con` holds `users`, `videos` and `events` too, and where `way` has weighed the window, its `discounts`. `units` are
     those of each kind of act, `early_us` is how long after the upload a view is an early one.
     """
-    signals.set_up(con, window, as_of)
+    days = signals.set_up(con, window, as_of)
     con.execute(f"set variable early_us = {early_us}")
     con.execute(signals.sql("video_index"))
     if isinstance(way, BySorting):
-        return InProcess(con, window, way, early_us, units)
+        return InProcess(con, window, way, days["as_of_us"], early_us, units)
     return ByStatements(con, units)
 
 
@@ -71,16 +69,24 @@ class ByStatements:
         self._con.register("viewer_rates", pa.table(rates))
 
     def figures(self, *, with_quiet: bool = False) -> Figures:
-        for name in ("weighted_audience", *_VOUCHED):
+        for name in ("weighted_audience", "weighted_trust", "weighted_devices"):
             self._con.execute(signals.sql(name))
         return _read(self._con, with_quiet)
 
 
 class InProcess:
-    """Sorted arrays, and the definitions for what is asked of few events."""
+    """Sorted arrays."""
 
-    def __init__(self, con: Engine, window: Window, way: BySorting, early_us: int, units: dict[str, int]) -> None:
-        self._con = con
+    def __init__(
+        self, con: Engine, window: Window, way: BySorting, as_of_us: Ints, early_us: int, units: dict[str, int]
+    ) -> None:
+        self._con, self._as_of_us = con, as_of_us
+        self._accounts = viewer_trust.Accounts.of(
+            way.log.users,
+            con.sql(
+                "select id, viewer_trust_score, epoch_us(created_at) as created_us, kyc_level, likely_bot from users"
+            ).to_arrow_table(),
+        )
         index = con.sql("select created_us from video_index order by position").to_arrow_table()["created_us"]
         self.log = WeighedLog(
             way.log,
@@ -112,11 +118,16 @@ class InProcess:
         """As `Weighing.figures`, from the shares to `keep` alone, at the same rates."""
         if keep is None and with_quiet in self._whole:
             return self._whole[with_quiet]
-        self._con.register("weighted_audience", self.log.audience(self._rate_femto, keep))
-        self._con.register("weighted_events", self.log.vouching(keep))
-        for name in _VOUCHED:
-            self._con.execute(signals.sql(name))
+        tables = {
+            "weighted_audience": self.log.audience(self._rate_femto, keep),
+            "weighted_trust": self.log.trust(self._accounts, self._as_of_us, keep),
+            "weighted_devices": self.log.devices(keep),
+        }
+        for name, table in tables.items():
+            self._con.register(name, table)
         found = _read(self._con, with_quiet)
+        for name in tables:
+            self._con.unregister(name)
         if keep is None:
             self._whole[with_quiet] = found
         return found

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks.worlds import world
 from bot_account_detection.kyc import KycLevel
-from bot_account_detection.viewer_trust import viewer_trust
+from bot_account_detection.viewer_trust import Accounts, macro, viewer_trust
+from core.engine import connect
 from tests.scoring.tables import DAY, event, events, one, score, users, videos
 
 
@@ -57,3 +61,24 @@ def test_the_sql_and_the_function_agree(given, age_days, likely_bot, kyc_level):
     row = one(score(users([person]), videos([{"id": 1, "creator_id": 9}]), events([event(1, "like")])))
     expected = viewer_trust(given=given, age_days=age_days, likely_bot=likely_bot, kyc_level=kyc_level)
     assert json.loads(row["features"])["li"]["avg_vts"] == pytest.approx(expected, abs=1e-9)
+
+
+def test_arrays_give_the_bits_of_the_sql():
+    """Given and unknown scores, ages and levels, accounts from the future, and some that nobody knows."""
+    people = world(60_000, seed=2).users
+    ids = np.arange(1, people.num_rows + 50)
+    moments = np.array([DAY.start_us - 10**13, DAY.end_us])
+    when = np.random.default_rng(1).integers(0, 2, len(ids))
+    with connect(threads=1) as con:
+        con.execute(macro())
+        con.register("people", people)
+        con.register("asked", pa.table({"id": ids, "as_of_us": moments[when]}))
+        wanted = con.sql("""
+            select vts(viewer_trust_score, created_at, kyc_level, likely_bot, as_of_us) as trust
+            from asked left join people using (id) order by id
+        """).to_arrow_table()["trust"]
+        columns = "id, viewer_trust_score, epoch_us(created_at) as created_us, kyc_level, likely_bot"
+        users_there = con.sql(f"select {columns} from people").to_arrow_table()
+    found = Accounts.of(ids, users_there).trust(np.arange(len(ids)), moments[when])
+    assert len(np.unique(found)) > 1000
+    assert found.tolist() == wanted.to_pylist()

@@ -126,10 +126,12 @@ def test_nothing_is_known_of_anybody(monkeypatch):
 
 
 PEOPLE = [{"id": u, "created_at": at("2022-01-01T00:00") if u % 3 else None, "kyc_level": u % 4} for u in range(1, 9)]
+# One whose word is worth nothing, and one who is nearly that.
+PEOPLE += [{"id": 9, "viewer_trust_score": 0.0}, {"id": 10, "created_at": at("02 00:00"), "likely_bot": True}]
 CLIPS = [{"id": v, "creator_id": 1 + v % 4, "created_at": at("02 00:00") if v % 2 else None} for v in range(1, 6)]
 SOME_EVENT = st.builds(
     event,
-    st.integers(1, 10),
+    st.integers(1, 12),
     st.sampled_from(event_log.EVENT_TYPES),
     st.builds("{:02} {:02}:{:02}".format, st.integers(1, 4), st.integers(0, 23), st.integers(0, 3)),
     video=st.integers(1, 6),
