@@ -21,7 +21,7 @@ import typer
 
 from benchmarks import database, features_postgres, money
 from benchmarks.measure import count_seconds, run_measured
-from benchmarks.worlds import WEEK, world
+from benchmarks.worlds import WEEK, write_world
 from core.errors import BadInput, StackError
 from core.money import divide, tie_key
 from core.terminal import console
@@ -77,7 +77,7 @@ def split_command(folder: Path, policy: str) -> list[str]:
 
 def measure(events: int, folder: Path, *, policies: list[str], with_others: bool, rounds: int) -> Iterator[Measured]:
     """Makes a world of `events` events in `folder` and measures every way on it."""
-    world(events).write(folder)
+    write_world(events, folder)
     ways: dict[str, Callable[[], tuple[float, float | None]]] = {}
     for policy in policies:
         ways[policy] = lambda policy=policy: _split(folder, policy)

@@ -19,7 +19,10 @@ from core.timewindows import Window
 FOLDER = Path(__file__).with_name("signals")
 Columns = Mapping[str, Any]
 #: What the families read, in the order of their needs.
-RELATIONS = ("acts", "visits", "popular", "lives", "used_devices", "busy_acts", "lively", "ordinary")
+RELATIONS = (
+    "acts", "visits", "popular", "lives", "used_devices", "busy_acts", "gathered", "there", "hits", "hours",
+    "crowded_acts", "lively", "ordinary",
+)  # fmt: skip
 #: Visits are looked at in so many parts of the accounts.
 PARTS = 8
 _ID = {"accounts": "user_id", "creators": "creator_id"}

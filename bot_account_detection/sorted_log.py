@@ -4,11 +4,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 
-from core.event_log import KIND, EventLog, Ints, SmallInts, bits_for, edges, order_of, partition, together
+from core.event_log import (
+    KIND,
+    ROWS_AT_ONCE,
+    EventLog,
+    Ints,
+    Names,
+    SmallInts,
+    bits_for,
+    order_of,
+    partition,
+    ranges,
+    together,
+)
 from core.timewindows import DAY_US, Window
 
 KIND_BITS = 3
@@ -17,24 +30,10 @@ _REPORT = 1 << KIND["report"]
 _PRAISE = sum(1 << KIND[word] for word in ("like", "comment", "share", "follow"))
 
 
-@dataclass(frozen=True, slots=True)
-class Visits:
-    """One entry an account and video, ordered by both: when first, how often (a like or comment after a view is the
-    same visit), whether it was reported and whether it was praised there.
-    """
-
-    user: SmallInts
-    video: SmallInts
-    first_us: Ints
-    visits: SmallInts
-    reported: npt.NDArray[np.bool_]
-    praised: npt.NDArray[np.bool_]
-
-
 @dataclass(frozen=True)
 class Acts:
-    """Everything that a range of accounts did, pauses left out, ordered by account, video, day and kind. `day` counts
-    the days of the window from 1; 0 is before it. `row` is the place in the log.
+    """Everything that the accounts from place `low` to `high` did, pauses left out, ordered by account, video, day and
+    kind. `day` counts the days of the window from 1; 0 is before it.
     """
 
     low: int
@@ -43,54 +42,76 @@ class Acts:
     video: SmallInts
     day: npt.NDArray[np.uint16]
     kind: npt.NDArray[np.uint8]
-    row: Ints
-    #: Where an account's acts on another video, or on another day of a video, begin.
-    visit: Ints
-    visit_day: Ints
     ts_us: Ints
+    device: npt.NDArray[np.uint64]
+    address: npt.NDArray[np.uint64]
 
     @cached_property
-    def visits(self) -> Visits:
-        """The visits of these accounts."""
-        first = self.visit
-        bits = np.bitwise_or.reduceat(np.left_shift(np.uint8(1), self.kind), first) if len(first) else self.kind
-        views = _summed(self.kind == KIND["view"], first)
-        return Visits(
-            self.user[first],
-            self.video[first],
-            np.minimum.reduceat(self.ts_us, first) if len(first) else self.ts_us,
-            np.maximum(views, 1),
-            (bits & _REPORT) > 0,
-            (bits & _PRAISE) > 0,
-        )
+    def visit(self) -> SmallInts:
+        """Where an account's acts on another video begin: a like or comment after a view is the same visit."""
+        return changes(self.user, self.video).astype(np.int32)
+
+    @cached_property
+    def visits(self) -> SmallInts:
+        """How often the account came, on each visit's video."""
+        if not len(self.visit):
+            return self.visit
+        return np.maximum(np.add.reduceat(self.kind == KIND["view"], self.visit, dtype=np.int32), 1)
+
+    @cached_property
+    def reported_praised(self) -> npt.NDArray[np.bool_]:
+        """Two rows: whether it was reported there, and whether it was praised."""
+        bits = np.left_shift(np.uint8(1), self.kind)
+        said = np.bitwise_or.reduceat(bits, self.visit) if len(self.visit) else bits
+        return np.stack([(said & _REPORT) > 0, (said & _PRAISE) > 0])
+
+    def first_us(self) -> Ints:
+        """When each visit began."""
+        return np.minimum.reduceat(self.ts_us, self.visit) if len(self.visit) else self.ts_us
+
+    def visit_days(self) -> Ints:
+        """Where an account's acts on another video, or on another day, begin."""
+        return changes(self.user, self.video, self.day)
 
 
-def sorted_acts(log: EventLog, window: Window, *, threads: int) -> list[Acts]:
-    """The log's acts, a range of accounts after the other. Days are those of `window`, whole UTC days from the
-    midnight before it.
-    """
+@dataclass(frozen=True, slots=True)
+class Pauses:
+    """What players send by themselves, in no order."""
+
+    user: SmallInts
+    video: SmallInts
+    ts_us: Ints
+
+
+@dataclass(frozen=True, slots=True)
+class SortedLog:
+    """Acts, a range of accounts after the other, and pauses."""
+
+    names: Names
+    acts: list[Acts]
+    pauses: Pauses
+
+
+def sort_log(log: EventLog, window: Window, *, threads: int, at_once: int = ROWS_AT_ONCE) -> SortedLog:
+    """The log sorted. Days are those of `window`, whole UTC days from the midnight before it."""
     midnight = window.start_us // DAY_US * DAY_US
     days = (window.end_us - 1 - midnight) // DAY_US + 1
-    bits = (bits_for(len(log.videos)), bits_for(days + 1))
+    video_bits, day_bits = bits_for(len(log.names.videos)), bits_for(days + 1)
 
     def sort(part: tuple[int, int, Ints]) -> Acts:
         low, high, rows = part
-        kind = log.kind[rows]
-        if (kind == PAUSE).any():
-            rows = rows[kind != PAUSE]
-            kind = kind[kind != PAUSE]
-        ts_us = log.ts_us[rows]
+        rows = rows[log.kind[rows] != PAUSE]
+        kind, ts_us = log.kind[rows], log.ts_us[rows]
         day = (ts_us - midnight) // DAY_US + 1
         day[ts_us < window.start_us] = 0
-        video_bits, day_bits = bits
         key = (log.user[rows] - low).astype(np.int64)
         for column, width in ((log.video[rows], video_bits), (day, day_bits), (kind, KIND_BITS)):
             key <<= width
             key |= column
         key, order = order_of(key, bits_for(high - low) + video_bits + day_bits + KIND_BITS)
+        rows = rows[order]
         kind = (key & (1 << KIND_BITS) - 1).astype(np.uint8)
         key >>= KIND_BITS
-        visit_day = edges(key)
         days_in = (key & (1 << day_bits) - 1).astype(np.uint16)
         key >>= day_bits
         return Acts(
@@ -100,14 +121,24 @@ def sorted_acts(log: EventLog, window: Window, *, threads: int) -> list[Acts]:
             video=(key & (1 << video_bits) - 1).astype(np.int32),
             day=days_in,
             kind=kind,
-            row=rows[order],
-            visit=edges(key),
-            visit_day=visit_day,
             ts_us=ts_us[order],
+            device=log.device[rows],
+            address=log.address[rows],
         )
 
-    return list(together(threads, sort, partition(log.user, len(log.users))))
+    borders = ranges(np.bincount(log.user, minlength=len(log.names.users)), at_once=at_once)
+    parts = [(*edge, rows) for edge, rows in zip(pairwise(borders.tolist()), partition(log.user, borders), strict=True)]
+    acts = list(together(threads, sort, parts))
+    paused = np.flatnonzero(log.kind == PAUSE)
+    return SortedLog(log.names, acts, Pauses(log.user[paused], log.video[paused], log.ts_us[paused]))
 
 
-def _summed(values: npt.NDArray[np.bool_], first: Ints) -> SmallInts:
-    return np.add.reduceat(values, first, dtype=np.int32) if len(first) else np.zeros(0, np.int32)
+def changes(*columns: npt.NDArray[np.generic]) -> Ints:
+    """Where any of the columns is another than in the row before."""
+    if not len(columns[0]):
+        return np.zeros(0, np.int64)
+    other = np.ones(len(columns[0]), bool)
+    other[1:] = columns[0][1:] != columns[0][:-1]
+    for column in columns[1:]:
+        other[1:] |= column[1:] != column[:-1]
+    return np.flatnonzero(other)

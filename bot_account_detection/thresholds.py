@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from core.timewindows import DAY_US
+
 HOUR_US = 3_600 * 10**6
-DAY_US = 24 * HOUR_US
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +123,12 @@ class Thresholds:
             "lockstep": ("lockstep_block_us", "lockstep_gap_us", "lockstep_close_us", "lockstep_videos"),
             "errands": ("sitting_us",),
             "busy_acts": ("together_block_us", "together_accounts"),
-            "together": ("together_block_us", "together_accounts", "together_times_usual", "device_viewers"),
+            "gathered": ("together_accounts",),
+            "there": ("together_block_us",),
+            "hits": ("together_block_us",),
+            "hours": ("together_block_us",),
+            "crowded_acts": ("device_viewers",),
+            "together": ("together_times_usual", "device_viewers"),
         }
         return {name: getattr(self, name) for name in wanted.get(family, ())}
 

@@ -37,18 +37,24 @@ DENSE = 4
 
 
 @dataclass(frozen=True, slots=True)
-class EventLog:
-    """One entry an event of others than the video's creator, in no order. `device` and `address` are hashes, 0 is
-    unknown; `kind` is a place in EVENT_TYPES.
-
-    `users`, `videos` and `creators` are ids in ascending order, `user` and `video` places in them; `owner` has the
-    place of each video's creator, `hands` the creator's place in `users`, -1 where it is none.
+class Names:
+    """Whom a log is about: the ids of accounts, videos and creators in ascending order, and the place of each video's
+    creator among them.
     """
 
     users: Ints
     videos: Ints
     creators: Ints
     owner: SmallInts
+
+
+@dataclass(frozen=True, slots=True)
+class EventLog:
+    """One entry an event of others than the video's creator, in no order: the places of account and video in `names`
+    and of the kind in EVENT_TYPES; `device` and `address` are hashes, 0 is unknown.
+    """
+
+    names: Names
     user: SmallInts
     video: SmallInts
     kind: npt.NDArray[np.uint8]
@@ -80,7 +86,7 @@ def read(con: duckdb.DuckDBPyConnection, since_us: int, until_us: int) -> EventL
         for name in list(columns):
             columns[name] = columns[name][kept]
     creators, owner = np.unique(creator_id, return_inverse=True)
-    return EventLog(users=users, videos=ids, creators=creators, owner=owner.astype(np.int32), **columns)
+    return EventLog(names=Names(users, ids, creators, owner.astype(np.int32)), **columns)
 
 
 def _columns(con: duckdb.DuckDBPyConnection, since_us: int, until_us: int) -> dict[str, np.ndarray]:
@@ -115,19 +121,22 @@ def places(ids: Ints, wanted: Ints) -> SmallInts:
     return at
 
 
-def partition(group: SmallInts, count: int, *, at_once: int = ROWS_AT_ONCE) -> list[tuple[int, int, Ints]]:
-    """Rows by ranges of their `group` (0 to `count` - 1), about `at_once` of them in each: (low, high, rows) for
-    low <= group < high. Ranges follow one another; those without rows are left out.
-    """
-    sizes = np.bincount(group, minlength=count)
+def ranges(sizes: Ints, *, at_once: int) -> Ints:
+    """The edges of ranges of groups with `sizes` rows, about `at_once` in each; none is empty of groups."""
     below = np.concatenate([[0], np.cumsum(sizes)])
-    parts = max(1, -(-len(group) // at_once))
-    wanted = np.linspace(0, len(group), parts + 1)[1:-1]
-    edges = np.unique(np.concatenate([[0], np.searchsorted(below, wanted), [count]]))
-    of_group = np.repeat(np.arange(len(edges) - 1, dtype=np.uint16), np.diff(edges))
+    wanted = np.linspace(0, below[-1], max(1, -(-int(below[-1]) // at_once)) + 1)[1:-1]
+    return np.unique(np.concatenate([[0], np.searchsorted(below, wanted), [len(sizes)]]))
+
+
+def partition(group: SmallInts, borders: Ints) -> list[Ints]:
+    """The rows of each range of `group` between the `borders`, in their order."""
+    count = len(borders) - 1
+    of_group = np.repeat(np.arange(count, dtype=np.uint16), np.diff(borders))
+    part = of_group[group]
     # Of numbers this narrow, numpy counts instead of comparing.
-    rows = np.argsort(of_group[group], kind="stable")
-    return [(low, high, rows[below[low] : below[high]]) for low, high in pairwise(edges.tolist()) if low < high]
+    rows = np.argsort(part, kind="stable")
+    below = np.concatenate([[0], np.cumsum(np.bincount(part, minlength=count))])
+    return [rows[low:high] for low, high in pairwise(below.tolist())]
 
 
 def order_of(key: Ints, bits: int) -> tuple[Ints, Ints]:

@@ -35,12 +35,11 @@ from core.tables import (
     scan_in_place,
     scan_table,
 )
-from core.timewindows import Window, from_us, parse_utc, to_us
+from core.timewindows import DAY_US, Window, from_us, parse_utc, to_us
 from revenue_split.allocation import SplitResult, split_window
 from revenue_split.outputs import SUMMARY, check_folder, write_folder
 from revenue_split.policy import DEFAULT_POLICY, MOST_CENTS, POLICIES, Policy, policy_named
 from viewer_activity.model import WindowScores, model_named, score_window
-from viewer_activity.signals import DAY_US
 
 RESULTS = ("viewer_weights", "video_aggregates", "video_rev_shares", "creator_payouts")
 FILES = (*(f"{name}.parquet" for name in RESULTS), SUMMARY)

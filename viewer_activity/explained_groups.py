@@ -47,7 +47,7 @@ def groups(log: WeighedLog, codes: Codes, count: int) -> pa.Table:
     """One row a video and code (0 to `count` - 1), in their order: events by type, accounts, devices (an unknown one is
     none), the `viewers` that they count as and the `weighted_units` that are left of theirs.
     """
-    cells = max(1, len(log.log.videos)) * count
+    cells = max(1, len(log.names.videos)) * count
     totals = Totals(cells)
     devices = list(together(log.threads, lambda part: _count(part, log, codes, count, totals), log.shares))
     accounts = totals.whole("accounts")
@@ -66,17 +66,17 @@ def _count(part: Shares, log: WeighedLog, codes: Codes, count: int, totals: Tota
     told = (part.bits & _TOLD) > 0
     code = codes.of(part)
     cell = part.video.astype(np.int64) * count + code
-    totals.add("unit_nano", cell[told], part.units[told] * part.weight_nano[told])
+    totals.add("unit_nano", cell[told], part.units[told].astype(np.int64) * part.weight_nano[told])
     # An account is one, on however many days it came.
     once = np.flatnonzero(told)
     once = once[edges(part.user[once].astype(np.int64) * log.videos + part.video[once])]
     totals.add("accounts", cell[once])
-    totals.add("viewer_nano", cell[once], part.weight_nano[once])
+    totals.add("viewer_nano", cell[once], part.weight_nano[once].astype(np.int64))
     acts, share = part.of_acts()
     kind, of_act = part.acts.kind[acts], cell[share]
     for name in TYPES:
         totals.add(name, of_act[kind == KIND[COUNTS[name]]])
-    device = log.log.device[part.acts.row[acts]]
+    device = part.acts.device[acts]
     asked = (code != codes.counted)[share] & (kind != KIND["report"]) & (device > 0)
     return of_act[asked], device[asked]
 

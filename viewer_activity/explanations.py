@@ -17,7 +17,7 @@ from bot_account_detection.reasons import BY_CODE, CATALOGUE, CLEARED, CONFIRMED
 from bot_account_detection.thresholds import THRESHOLDS
 from bot_account_detection.viewer_weights import INDEPENDENT, REASONS, speaks
 from core.engine import Engine
-from core.event_log import EventLog, places
+from core.event_log import Names, places
 from viewer_activity import classic_v1, fairshare_v1, signals
 from viewer_activity.explained_groups import TYPES, Codes, groups
 from viewer_activity.weighed_log import WHOLE
@@ -36,10 +36,10 @@ def explain(con: Engine, weights: pa.Table, events: InProcess) -> pa.Table:
 
     `weights` as they were used. The counterfactual holds the platform's means and the other viewers' budgets fixed.
     """
-    codes = _numbered(viewer_codes(weights), events.log.log)
+    codes = _numbered(viewer_codes(weights), events.log.names)
     found = groups(events.log, codes, len(CODES))
     own = con.sql(signals.sql("own_events")).to_arrow_table()
-    ids = events.log.log.videos
+    ids = events.log.names.videos
     d = events.figures()
     judged = fairshare_v1.judge(d)
     rest = events.figures(keep=codes.undisputed)
@@ -86,13 +86,13 @@ def viewer_codes(weights: pa.Table) -> pa.Table:
     return pa.table({"user_id": ids[listed], "code": pa.array(code[listed], pa.string()), "discounted": discounted})
 
 
-def _numbered(codes: pa.Table, log: EventLog) -> Codes:
+def _numbered(codes: pa.Table, names: Names) -> Codes:
     """The codes of the log's accounts as numbers."""
-    at = places(log.users, codes["user_id"].to_numpy())
-    code = np.full(len(log.users), CODES.index(COUNTED), np.int32)
+    at = places(names.users, codes["user_id"].to_numpy())
+    code = np.full(len(names.users), CODES.index(COUNTED), np.int32)
     number = {word: place for place, word in enumerate(CODES)}
     code[at] = [number[word] for word in codes["code"].to_pylist()]
-    discounted = np.zeros(len(log.users), bool)
+    discounted = np.zeros(len(names.users), bool)
     discounted[at] = codes["discounted"].to_numpy(zero_copy_only=False)
     return Codes(
         code,

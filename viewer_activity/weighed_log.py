@@ -14,13 +14,13 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from bot_account_detection.sorted_log import PAUSE, Acts
+from bot_account_detection.sorted_log import Acts, SortedLog
 from bot_account_detection.viewer_trust import Accounts
 from core.event_log import (
     KIND,
-    EventLog,
     Floats,
     Ints,
+    Names,
     SmallInts,
     bits_for,
     edges,
@@ -34,7 +34,7 @@ from core.timewindows import DAY_US, Window
 Bools = npt.NDArray[np.bool_]
 NANO, WHOLE = 10**9, 1000
 #: Which of the accounts' shares to look at, by account and thousandths.
-Keep = Callable[[SmallInts, Ints], Bools]
+Keep = Callable[[SmallInts, Ints | npt.NDArray[np.uint16]], Bools]
 VIEW, LIKE, COMMENT, REPORT = (1 << KIND[word] for word in ("view", "like", "comment", "report"))
 #: Beside the kinds: a view within the first hours of the video.
 EARLY = 1 << 7
@@ -64,12 +64,12 @@ class Viewers:
     thousandths: Ints
 
     @classmethod
-    def of(cls, log: EventLog, weights: pa.Table, discounts: pa.Table) -> Viewers:
+    def of(cls, names: Names, weights: pa.Table, discounts: pa.Table) -> Viewers:
         """From `weights` (user_id, weight, cluster_id, report_weight, cleared) and `discounts` (user_id, creator_id,
         thousandths). An account without a weight is unknown and counts in full.
         """
-        at = places(log.users, weights["user_id"].to_numpy())
-        ids = log.users
+        at = places(names.users, weights["user_id"].to_numpy())
+        ids = names.users
         weight, report = np.full(len(ids), NANO), np.full(len(ids), NANO)
         weight[at], report[at] = (rounded(weights[name].to_numpy() * NANO) for name in ("weight", "report_weight"))
         voter = np.arange(len(ids), dtype=np.int32)
@@ -78,9 +78,9 @@ class Viewers:
         cleared = np.zeros(len(ids), bool)
         cleared[at] = weights["cleared"].to_numpy(zero_copy_only=False)
         user = places(ids, discounts["user_id"].to_numpy())
-        creator = places(log.creators, discounts["creator_id"].to_numpy())
+        creator = places(names.creators, discounts["creator_id"].to_numpy())
         kept = ~cleared[user]
-        pair = user[kept].astype(np.int64) * len(log.creators) + creator[kept]
+        pair = user[kept].astype(np.int64) * len(names.creators) + creator[kept]
         order = np.argsort(pair)
         return cls(weight, report, voter, pair[order], discounts["thousandths"].to_numpy()[kept][order])
 
@@ -92,19 +92,23 @@ class Shares:
     """
 
     acts: Acts
-    size: Ints
+    size: SmallInts
     user: SmallInts
     video: SmallInts
-    video_day: Ints
+    day: npt.NDArray[np.uint16]
     bits: npt.NDArray[np.uint8]
-    units: Ints
-    thousandths: Ints
-    weight_nano: Ints
+    units: SmallInts
+    thousandths: npt.NDArray[np.uint16]
+    weight_nano: SmallInts
     reported_it: Bools
 
     def of_acts(self) -> tuple[Ints, Ints]:
         """The places in `acts` of what belongs to the window, and the share of each."""
         return np.flatnonzero(self.acts.day > 0), np.repeat(np.arange(len(self.size)), self.size)
+
+    def cell(self, videos: int, some: Ints | slice = slice(None)) -> Ints:
+        """The video on its day, `day * videos + video`."""
+        return (self.day[some].astype(np.int64) - 1) * videos + self.video[some]
 
 
 class Totals:
@@ -164,8 +168,7 @@ class WeighedLog:
 
     def __init__(
         self,
-        log: EventLog,
-        acts: list[Acts],
+        log: SortedLog,
         window: Window,
         *,
         viewers: Viewers,
@@ -174,36 +177,36 @@ class WeighedLog:
         units: dict[str, int],
         threads: int,
     ) -> None:
-        self.log, self.viewers, self._window, self.threads = log, viewers, window, threads
+        self.names, self.viewers, self.threads = log.names, viewers, threads
         midnight = window.start_us // DAY_US * DAY_US
         self._created_us, self._early_us = created_us, early_us
         self._units = np.array([units.get(word, 0) for word in KIND], np.uint8)
-        #: A video on a day is `day * videos + video`.
-        self.videos = max(1, len(log.videos))
+        self.videos = max(1, len(log.names.videos))
         self.cells = int((window.end_us - 1 - midnight) // DAY_US + 1) * self.videos
         # Accounts of which less counts somewhere.
-        self._less = np.zeros(len(log.users), bool)
-        self._less[viewers.pair // max(1, len(log.creators))] = True
-        self.shares = list(together(threads, self._shared, acts))
-        pauses = np.flatnonzero((log.kind == PAUSE) & (log.ts_us >= window.start_us))
-        self._paused = log.user[pauses], log.video[pauses]
-        self._paused_cell = (log.ts_us[pauses] - midnight) // DAY_US * self.videos + log.video[pauses]
+        self._less = np.zeros(len(log.names.users), bool)
+        self._less[viewers.pair // max(1, len(log.names.creators))] = True
+        self.shares = list(together(threads, self._shared, log.acts))
+        pauses = np.flatnonzero(log.pauses.ts_us >= window.start_us)
+        self._paused = log.pauses.user[pauses], log.pauses.video[pauses]
+        self._paused_cell = (log.pauses.ts_us[pauses] - midnight) // DAY_US * self.videos + self._paused[1]
 
     def users(self) -> Ints:
         """The ids of the accounts that did anything in the window, in ascending order."""
-        seen = np.zeros(len(self.log.users), bool)
+        seen = np.zeros(len(self.names.users), bool)
         seen[self._paused[0]] = True
         for part in self.shares:
             seen[part.user] = True
-        return self.log.users[seen]
+        return self.names.users[seen]
 
     def given(self) -> tuple[Ints, Ints]:
         """The accounts that gave any units, and how many in all, in thousandths."""
-        units = np.zeros(len(self.log.users), np.int64)
+        units = np.zeros(len(self.names.users), np.int64)
         for part in self.shares:
             first = edges(part.user)
             if len(first):
-                units[part.user[first]] = np.add.reduceat(part.units * part.thousandths, first)
+                given = part.units.astype(np.int64) * part.thousandths
+                units[part.user[first]] = np.add.reduceat(given, first)
         some = np.flatnonzero(units)
         return some, units[some]
 
@@ -230,7 +233,7 @@ class WeighedLog:
             together(self.threads, lambda part: self._vouched(part, accounts, as_of_us, keep, totals), self.shares)
         )
         cell, voter, weight = (np.concatenate(columns) for columns in zip(*reports, strict=True))
-        width = bits_for(len(self.log.users))
+        width = bits_for(len(self.names.users))
         key, order = order_of((cell << width) | voter, bits_for(self.cells) + width)
         first = edges(key)
         if len(first):
@@ -272,7 +275,7 @@ class WeighedLog:
         """Adds how far those who liked and commented are trusted; the cell, voter and weight of those who reported."""
         kept = np.ones(len(part.user), bool) if keep is None else keep(part.user, part.thousandths)
         vouching = np.flatnonzero(((part.bits & (LIKE | COMMENT)) > 0) & kept)
-        cell, weight = part.video_day[vouching], part.weight_nano[vouching]
+        cell, weight = part.cell(self.videos, vouching), part.weight_nano[vouching].astype(np.int64)
         trust = accounts.trust(part.user[vouching], as_of_us[cell // self.videos])
         for name, bit in (("like_trust", LIKE), ("comment_trust", COMMENT)):
             of_kind = (part.bits[vouching] & bit) > 0
@@ -280,7 +283,7 @@ class WeighedLog:
         reporting = np.flatnonzero(((part.bits & REPORT) > 0) & kept)
         user = part.user[reporting]
         # A report votes as far as its author's reports are believed.
-        return part.video_day[reporting], self.viewers.voter[user], self.viewers.report_nano[user]
+        return part.cell(self.videos, reporting), self.viewers.voter[user], self.viewers.report_nano[user]
 
     def _liked_from(self, part: Shares, keep: Keep | None) -> tuple[Ints, npt.NDArray[np.uint64], Ints, Ints]:
         """The cell, device, share and weight of each like from a known device."""
@@ -289,22 +292,23 @@ class WeighedLog:
         if keep is not None:
             likes &= keep(part.user, part.thousandths)[share]
         acts, share = acts[likes], share[likes]
-        device = self.log.device[part.acts.row[acts]]
+        device = part.acts.device[acts]
         known = np.flatnonzero(device)
         share = share[known]
         # Shares of other parts have other numbers.
-        return part.video_day[share], device[known], share + int(part.acts.low << 32), part.weight_nano[share]
+        weight = part.weight_nano[share].astype(np.int64)
+        return part.cell(self.videos, share), device[known], share + (part.acts.low << 32), weight
 
     def _shared(self, acts: Acts) -> Shares:
-        begin = acts.visit_day
+        begin = acts.visit_days()
         inside = np.flatnonzero(acts.day[begin] > 0)
         bits = np.left_shift(np.uint8(1), acts.kind)
         since = acts.ts_us - self._created_us[acts.video]
         bits[(bits == VIEW) & (since >= 0) & (since < self._early_us)] |= np.uint8(EARLY)
-        units = np.zeros(0, np.int64)
+        units = np.zeros(0, np.int32)
         if len(begin):
             bits = np.bitwise_or.reduceat(bits, begin)[inside]
-            units = np.add.reduceat(self._units[acts.kind], begin, dtype=np.int64)[inside]
+            units = np.add.reduceat(self._units[acts.kind], begin, dtype=np.int32)[inside]
         first = begin[inside]
         user, video = acts.user[first], acts.video[first]
         thousandths = self._thousandths(user, video)
@@ -321,14 +325,14 @@ class WeighedLog:
         units[reported] = 0
         return Shares(
             acts,
-            np.diff(begin, append=len(acts.day))[inside],
+            np.diff(begin, append=len(acts.day))[inside].astype(np.int32),
             user,
             video,
-            (acts.day[first].astype(np.int64) - 1) * self.videos + video,
+            acts.day[first],
             bits,
             units,
-            thousandths,
-            weight,
+            thousandths.astype(np.uint16),
+            weight.astype(np.int32),
             reported,
         )
 
@@ -338,7 +342,7 @@ class WeighedLog:
         maybe = np.flatnonzero(self._less[user])
         if not len(maybe):
             return found
-        pair = user[maybe].astype(np.int64) * len(self.log.creators) + self.log.owner[video[maybe]]
+        pair = user[maybe].astype(np.int64) * len(self.names.creators) + self.names.owner[video[maybe]]
         at = np.minimum(np.searchsorted(self.viewers.pair, pair), len(self.viewers.pair) - 1)
         hit = self.viewers.pair[at] == pair
         found[maybe[hit]] = self.viewers.thousandths[at[hit]]
@@ -346,7 +350,8 @@ class WeighedLog:
 
     def _count(self, part: Shares, rate_femto: Ints, keep: Keep | None, totals: Totals) -> None:
         acts, share = part.of_acts()
-        kind, cell = part.acts.kind[acts], part.video_day[share]
+        kind, of_share = part.acts.kind[acts], part.cell(self.videos)
+        cell = of_share[share]
         kept = np.ones(len(part.user), bool) if keep is None else keep(part.user, part.thousandths)
         if keep is not None:
             kind, cell = kind[kept[share]], cell[kept[share]]
@@ -354,9 +359,9 @@ class WeighedLog:
             totals.add(name, cell[kind == KIND[word]])
         for name, bit in SUMS.items():
             of_kind = np.flatnonzero(((part.bits & bit) > 0) & kept)
-            totals.add(name, part.video_day[of_kind], part.weight_nano[of_kind])
-        totals.add("viewers", part.video_day[((part.bits & VIEW) > 0) & kept])
+            totals.add(name, of_share[of_kind], part.weight_nano[of_kind].astype(np.int64))
+        totals.add("viewers", of_share[((part.bits & VIEW) > 0) & kept])
         giving = np.flatnonzero((part.units > 0) & kept)
-        cell, units = part.video_day[giving], part.units[giving]
+        cell, units = of_share[giving], part.units[giving].astype(np.int64)
         totals.add("unit_nano", cell, units * part.weight_nano[giving])
         totals.add("budget_femto", cell, units * part.thousandths[giving] * rate_femto[part.user[giving]])

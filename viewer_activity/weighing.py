@@ -82,7 +82,7 @@ class InProcess:
     ) -> None:
         self._con, self._as_of_us = con, as_of_us
         self._accounts = viewer_trust.Accounts.of(
-            way.log.users,
+            way.log.names.users,
             con.sql(
                 "select id, viewer_trust_score, epoch_us(created_at) as created_us, kyc_level, likely_bot from users"
             ).to_arrow_table(),
@@ -90,10 +90,9 @@ class InProcess:
         index = con.sql("select created_us from video_index order by position").to_arrow_table()["created_us"]
         self.log = WeighedLog(
             way.log,
-            way.acts,
             window,
             viewers=Viewers.of(
-                way.log,
+                way.log.names,
                 con.sql("from weights").to_arrow_table(),
                 con.sql("from discounts").to_arrow_table(),
             ),
@@ -103,7 +102,7 @@ class InProcess:
             threads=way.threads,
         )
         self._given = self.log.given()
-        self._rate_femto = np.zeros(len(way.log.users), np.int64)
+        self._rate_femto = np.zeros(len(way.log.names.users), np.int64)
         self._whole: dict[bool, Figures] = {}
 
     def given(self) -> tuple[Ints, Floats]:

@@ -310,7 +310,9 @@ def test_reports_that_are_not_of_one_cluster_are_more_than_one(monkeypatch):
     real, viewers = signals.sql, Viewers.of
     whole = real("whole_weights").replace("coalesce(cluster_id, user_id)", "user_id")
     monkeypatch.setattr(signals, "sql", lambda name: whole if name == "whole_weights" else real(name))
-    monkeypatch.setattr(
-        Viewers, "of", lambda log, *rest: replace(viewers(log, *rest), voter=np.arange(len(log.users), dtype=np.int32))
-    )
+
+    def of(names, *rest):
+        return replace(viewers(names, *rest), voter=np.arange(len(names.users), dtype=np.int32))
+
+    monkeypatch.setattr(Viewers, "of", of)
     goes_red(lambda: one.test_any_number_of_reports_from_one_cluster_act_as_one.hypothesis.inner_test(9, 1))

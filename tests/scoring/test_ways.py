@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from benchmarks.worlds import WEEK, world
 from bot_account_detection.by_sorting import BySorting
 from bot_account_detection.definitions import ByDefinition
+from bot_account_detection.sorted_log import sort_log
 from bot_account_detection.thresholds import THRESHOLDS
 from core import event_log
 from core.engine import connect
@@ -72,7 +73,7 @@ def test_a_week_with_attacks_and_a_past(monkeypatch, week, hours):
 def test_however_many_rows_are_sorted_at_a_time(monkeypatch, week, rows_at_once):
     window = Window(END - timedelta(days=7), END)
     wanted = scored(monkeypatch, BySorting, week, window, threads=1)
-    monkeypatch.setitem(event_log.partition.__kwdefaults__, "at_once", rows_at_once)
+    monkeypatch.setitem(sort_log.__kwdefaults__, "at_once", rows_at_once)
     found = scored(monkeypatch, BySorting, week, window, threads=3)
     assert all(got.equals(table) for got, table in zip(found, wanted, strict=True))
 
@@ -192,8 +193,9 @@ def test_an_order_is_the_same_whether_rows_fit_beside_the_numbers_or_not(bits):
 def test_parts_cover_every_row_once_and_keep_groups_whole():
     group = np.random.default_rng(4).integers(0, 50, 10_000).astype(np.int32)
     for at_once in (1, 300, 10_000, 10**6):
-        parts = event_log.partition(group, 60, at_once=at_once)
-        assert sorted(np.concatenate([rows for *_, rows in parts]).tolist()) == list(range(10_000))
-        for low, high, rows in parts:
+        borders = event_log.ranges(np.bincount(group, minlength=60), at_once=at_once)
+        assert (borders[0], borders[-1]) == (0, 60)
+        parts = event_log.partition(group, borders)
+        assert sorted(np.concatenate(parts).tolist()) == list(range(10_000))
+        for low, high, rows in zip(borders, borders[1:], parts, strict=False):
             assert ((group[rows] >= low) & (group[rows] < high)).all()
-        assert [low for low, *_ in parts[1:]] == [high for _, high, _ in parts[:-1]]

@@ -14,10 +14,9 @@ import pyarrow as pa
 from bot_account_detection import viewer_trust
 from core.engine import Engine
 from core.tables import EVENT_TYPES
-from core.timewindows import Window, to_us
+from core.timewindows import DAY_US, Window, to_us
 
 FOLDER = Path(__file__).parent
-DAY_US = 86_400 * 10**6
 #: What the families read, in the order of their needs.
 TABLES = ("video_index", "counted_events", "window_events")
 #: One row a video and day that the family knows something of, in no order.
