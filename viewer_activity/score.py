@@ -128,10 +128,12 @@ class _Run:
         labels = self.store.labels()
         found = score_window(self.con, self.model, window, seen=window, videos=videos, labels=labels)
         assert found.weights is not None
+        explained = explain(self.con, found.weights)
         weighed = Weighed(
-            kept_weights(self.con, found.weights),
-            explain(self.con, found.weights),
-            cluster_evidence(self.con, found.weights),
+            weights=kept_weights(self.con, found.weights),
+            explanations=explained.videos,
+            reasons=explained.reasons,
+            clusters=cluster_evidence(self.con, found.weights),
         )
         self.store.write(Scored(window, self.model, found.days, events, weighed, leads=self.model == DEFAULT))
         starts = found.days["window_start"].to_pylist()

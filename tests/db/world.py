@@ -78,6 +78,11 @@ def furnished(db: psycopg.Connection) -> World:
         (*day[:2], owner),
     )
     db.execute(
+        "insert into window_reasons (window_start, window_end, model, code, unit_micro, weighted_micro, counted_micro) "
+        "values (%s, %s, 'm', 'counted', 1000000, 1000000, 1000000)",
+        day[:2],
+    )
+    db.execute(
         "insert into account_labels (user_id, verdict, reason_code, expires_at, decided_by) "
         "values (%s, 'cleared', 'household', now() + interval '1 hour', %s)",
         (owner, world.users["reviewer"]),

@@ -1,8 +1,9 @@
 -- What every video got from the accounts of each reason, each account under one reason.
--- In:  weighted_events, counted_events, viewer_codes(user_id, code, discounted; who is not there counts), the macro
---      kind(), the variables videos and fired_thousandths. Codes are numbers.
--- Out: one row a video and reason, in their order: events by type, accounts, devices, the viewers that they count as
---      and the units that are left of theirs, both in billionths. An unknown device is no device.
+-- In:  weighted_events, counted_events, viewer_codes(user_id, code, discounted; who is not there counts),
+--      viewer_rates(user_id, rate_femto), the macro kind(), the variables videos and fired_thousandths. Codes are numbers.
+-- Out: one row a video and reason, in their order: events by type, accounts, devices, the viewers that they count as,
+--      the units that are left of theirs by weight, and what of these their budgets let through. An unknown device is
+--      no device.
 with reporters as (
     select distinct video_day % getvariable('videos') as position, user_id
     from weighted_events
@@ -19,8 +20,10 @@ acts as (
         count(*) filter (where kind = kind('follow')) as follows,
         max(weight_nano) as weight_nano,
         sum(units * weight_nano)::hugeint as unit_nano,
+        sum(units * thousandths * coalesce(rate_femto, 0))::hugeint as budget_femto,
         min(thousandths) as thousandths
     from weighted_events
+    left join viewer_rates using (user_id)
     where kind not in (kind('report'), kind('pause'))
     group by position, user_id
 ),
@@ -56,7 +59,8 @@ figures as (
         sum(follows)::bigint as follows,
         count(*) as accounts,
         sum(weight_nano) as viewer_nano,
-        sum(unit_nano) as unit_nano
+        sum(unit_nano) as unit_nano,
+        sum(budget_femto) as budget_femto
     from visitors
     group by position, code
 )
@@ -71,7 +75,8 @@ select
     accounts,
     coalesce(devices, 0) as devices,
     viewer_nano::double / 1e9 as viewers,
-    unit_nano::double / 1e9 as weighted_units
+    unit_nano::double / 1e9 as weighted_units,
+    budget_femto::double / 1e15 as paid_units
 from figures
 left join devices using (position, code)
 order by position, code;
