@@ -107,9 +107,15 @@ class PolicyDiffers(MoneyRefused):
 
 
 class ProposalSettled(MoneyRefused):
-    """The proposal was approved or rejected before."""
+    """The proposal was approved, rejected or withdrawn before."""
 
     code = "22Z42"
+
+
+class ProposalExpired(MoneyRefused):
+    """Nobody decided in time: what was asked for has to be asked for anew."""
+
+    code = "22ZG0"
 
 
 class SecondPersonNeeded(MoneyRefused):
