@@ -218,6 +218,12 @@ class ReferenceReused(MoneyRefused):
     code = "22Z31"
 
 
+class GivenBackBefore(MoneyRefused):
+    """A clawback is given back once."""
+
+    code = "22ZG1"
+
+
 class EventChanged(MoneyRefused):
     """A provider's event id came before with another content."""
 

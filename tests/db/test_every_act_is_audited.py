@@ -114,6 +114,11 @@ ACTS: dict[str, Act] = {
         before=held,
     ),
     "claw_back": Act(acts.claw_back, "clawback.made"),
+    "reverse_clawback": Act(
+        say("select reverse_clawback('k', max(id), 'it was none') from clawbacks"),
+        "clawback.reversed",
+        before=acts.claw_back,
+    ),
     "close_revenue_window": Act(acts.close, "window.closed"),
     "reverse_revenue_window": Act(
         say("select reverse_revenue_window('b', max(id), 'wrong') from revenue_windows"),

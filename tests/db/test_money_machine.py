@@ -83,6 +83,7 @@ class Money(RuleBasedStateMachine):
         self.closes: list[tuple[str, dict[str, Any], dict[str, Any]]] = []
         self.told: list[tuple[Payout, str, str, dict[str, Any]]] = []
         self.taken: dict[str, tuple[str, int]] = {}
+        self.given_back: set[str] = set()
         self.number = 0
         for name in NAMES:
             self.close(name, 60_000, 1)
@@ -316,6 +317,22 @@ class Money(RuleBasedStateMachine):
         name, cents = self.taken[reference]
         assert self.claw(name, cents, reference)["replayed"] is True
         assert self.refused(lambda: self.claw(name, cents + 1, reference)) == "22Z31"
+
+    @precondition(lambda self: self.taken)
+    @rule(data=st.data())
+    def chargeback_was_wrong(self, data: st.DataObject) -> None:
+        """Given back once, it is a credit like any other: what is owed is filled first."""
+        reference = data.draw(st.sampled_from(sorted(self.taken)))
+        name, cents = self.taken[reference]
+        number = one(self.db, "select id from clawbacks where reference = %s", reference)
+        call = "select reverse_clawback(%s, %s, 'The dispute was won.')"
+        if reference in self.given_back:
+            assert self.refused(lambda: self.db.execute(call, (self.key("back"), number))) == "22ZG1"
+            return
+        answer = one(self.db, call, self.key("back"), number)
+        assert answer["available_cents"] + answer["owed_cents"] == cents
+        self.given_back.add(reference)
+        self.accounts[name].credit(cents)
 
     def claw(self, name: str, cents: int, reference: str) -> dict[str, Any]:
         call = "select claw_back(%s, 'chargeback', %s, %s, 'A payment was disputed.')"

@@ -114,6 +114,7 @@ def furnished(db: psycopg.Connection) -> World:
     done = payout(db, world)
     news(db, done, "transfer.paid", event_id="e1")
     news(db, done, "dispute.opened", event_id="e2", dispute="d1", amount_cents=1)
+    db.execute("select reverse_clawback('given back', max(id), 'the dispute was won') from clawbacks")
     db.execute("select place_payout_hold(%s, 'looked at for the matrix')", (owner,))
     db.execute("select simulator_send('key', %s, 'sim_paid', 500, 'USD')", (done["payout_id"],))
     return world
