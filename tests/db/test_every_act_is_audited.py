@@ -98,6 +98,18 @@ def failed_job(db: psycopg.Connection, world: World) -> None:
     db.execute("select finish_job((claim_job('w') ->> 'id')::bigint, 'w', 1, now(), 'failed', null, 'no disk')")
 
 
+def asked_to_look(db: psycopg.Connection, world: World) -> None:
+    day = ("2026-01-01 00:00+00", "2026-01-02 00:00+00")
+    db.execute(
+        "insert into video_explanations (video_id, window_start, window_end, model, discounted_units, groups, "
+        "counted_units, counted_units_without) values (%s, %s, %s, 'm', 1, '[{\"code\": \"shared_device\"}]', 1, 1)",
+        (world.videos["owner"], *day),
+    )
+    with acting_as(db, "owner", world):
+        call = "select ask_review(%s, %s, %s, 'shared_device', 'They are my class.')"
+        db.execute(call, (world.videos["owner"], *day))
+
+
 def say(statement: str) -> Step:
     return lambda db, world: db.execute(statement.encode())
 
@@ -139,6 +151,12 @@ ACTS: dict[str, Act] = {
                      before=failed_job),
     "label_account": Act(acts.label, "account.labelled", "reviewer"),
     "decide_reports": Act(decide_reports, "reports.decided", "reviewer", reported),
+    "answer_review": Act(
+        say("select answer_review(max(id), false, 'One device, one hour.') from review_requests"),
+        "review.answered",
+        "reviewer",
+        asked_to_look,
+    ),
     "record_staff_act": Act(acts.portal, "portal.scored_days", "reviewer"),
 }  # fmt: skip
 

@@ -78,6 +78,11 @@ def furnished(db: psycopg.Connection) -> World:
         (*day[:2], owner),
     )
     db.execute(
+        "insert into review_requests (video_id, creator_id, window_start, window_end, model, code, words) "
+        "values (%s, %s, %s, %s, 'm', 'shared_device', 'a school of mine')",
+        (video, owner, *day[:2]),
+    )
+    db.execute(
         "insert into window_reasons (window_start, window_end, model, code, unit_micro, weighted_micro, counted_micro) "
         "values (%s, %s, 'm', 'counted', 1000000, 1000000, 1000000)",
         day[:2],

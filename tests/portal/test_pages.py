@@ -53,9 +53,10 @@ def test_the_menu_follows_the_role() -> None:
     assert menu[Role.ANONYMOUS] == {"sign-in", "sign-up", "reset-password"}
     assert menu[Role.VIEWER] == {"home", "account"}
     assert menu[Role.CREATOR] == {"dashboard", "payouts", "viewer-activity", "explanations", "account"}
-    assert menu[Role.REVIEWER] == {"viewer-activity", "explanations", "clusters", "account"}
+    assert menu[Role.REVIEWER] == {"viewer-activity", "explanations", "clusters", "reviews", "account"}
     assert menu[Role.ADMIN] == {
-        "revenue-window", "all-payouts", "due-work", "audit", "viewer-activity", "explanations", "clusters", "account",
+        "revenue-window", "all-payouts", "due-work", "audit", "viewer-activity", "explanations", "clusters", "reviews",
+        "account",
     }  # fmt: skip
     assert pages_for() == ()
 
