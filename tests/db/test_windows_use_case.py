@@ -31,6 +31,7 @@ from revenue_split.errors import (
     WindowNotClosed,
     WindowOverlaps,
 )
+from revenue_split.monthly import platform_report
 from revenue_split.policy import POLICIES, PoolInputs
 from supabase_conn import user_client
 from tests.conftest import RunningStack
@@ -281,6 +282,8 @@ def test_over_the_data_api_a_job_and_an_admin_close_and_a_creator_does_not(stack
     assert windows.closed_before(without_sql, "over http", week, INPUTS, POLICY) == done | {"replayed": True}
     with pytest.raises(WindowOverlaps):
         windows.close(without_sql, figures, "another")
+    number = done["revenue_window_id"]
+    assert platform_report(without_sql, number) == platform_report(stack.settings, number)
 
 
 def test_a_close_is_waited_for_longer_than_other_calls(stack: RunningStack, monkeypatch: pytest.MonkeyPatch) -> None:
