@@ -90,12 +90,14 @@ def _asked(one: Review, fmt: Formats) -> None:
 
 
 def queue_panel(
-    me: Visitor, waiting: Sequence[Review], explained: Mapping[int, Explanation | None], *, fmt: Formats
+    me: Visitor, waiting: Sequence[Review], explained: Mapping[int, Explanation | None], *, most: int, fmt: Formats
 ) -> None:
-    """What waits for a reviewer, the oldest first, each with its evidence and the form that answers."""
+    """What waits for a reviewer, the oldest first, each with its evidence and the form that answers; at most `most`."""
     if not waiting:
         cards.empty("Nothing waits", "What creators ask to be looked at again is listed here.", icon="rate_review")
         return
+    if len(waiting) == most:
+        st.caption(f"The oldest {fmt.count(most)}; more follow once these are answered.")
     for one in waiting:
         with st.container(border=True):
             st.markdown(f"**{reason(one.code).title}** · video {one.video_id} · creator {one.creator_id}")

@@ -73,7 +73,9 @@ def decide(admin: Client, proposal_id: int, *, approve: bool, reason: str | None
     SecondPersonNeeded for approving one's own, ProposalSettled for a decided one, ProposalExpired when it is too late,
     and whatever the close itself refuses: the proposal then stays open.
     """
-    answer = calls.call(admin, "decide_proposal", p_proposal_id=proposal_id, p_approve=approve, p_reason=reason or None)
+    answer = calls.call(
+        admin, "decide_proposal", patient=True, p_proposal_id=proposal_id, p_approve=approve, p_reason=reason or None
+    )
     return dict(answer)
 
 

@@ -15,5 +15,5 @@ waiting = reviews.requests(me.client, is_open=True, limit=MOST_WAITING)
 explained = {
     one.review_id: explanation_reads.read_explanation(me.client, one.video_id, one.start, one.end) for one in waiting
 }
-panels.queue_panel(me, waiting, explained, fmt=fmt)
+panels.queue_panel(me, waiting, explained, most=MOST_WAITING, fmt=fmt)
 panels.answered_panel(reviews.requests(me.client, is_open=False, limit=MOST_ANSWERED), fmt=fmt)

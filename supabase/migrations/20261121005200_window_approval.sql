@@ -146,10 +146,12 @@ $$;
 comment on function public.known_answer(text, text, text) is
   'The answer that a proposal''s key was given, null for a new or free key; raises 22Z01 for another request.';
 
+-- The hosted data API ends what a signed-in person asks for after 8 seconds, unless the function itself says how long it
+-- may take; a minute is the most.
 create function public.close_revenue_window(
   p_idempotency_key text, p_window jsonb, p_shares jsonb, p_allocations jsonb
 ) returns jsonb
-language plpgsql security definer set search_path = '' as $$
+language plpgsql security definer set search_path = '' set statement_timeout = '60s' as $$
 declare
   v_policy jsonb;
   v_hash text;
@@ -219,7 +221,7 @@ $$;
 comment on function public.lock_windows() is 'One close or reversal at a time, until the transaction ends.';
 
 create function public.decide_proposal(p_proposal_id bigint, p_approve boolean, p_reason text default null) returns jsonb
-language plpgsql security definer set search_path = '' as $$
+language plpgsql security definer set search_path = '' set statement_timeout = '60s' as $$
 declare
   v_proposal public.window_proposals;
   v_answer jsonb;

@@ -71,7 +71,7 @@ comment on function public.statement_figures(public.revenue_windows) is
   'Each creator''s steps of a window, signed, so that they sum to what became available.';
 
 create function public.issue_statements(p_revenue_window_id bigint) returns jsonb
-language plpgsql security definer set search_path = '' set work_mem = '64MB' as $$
+language plpgsql security definer set search_path = '' set statement_timeout = '60s' set work_mem = '64MB' as $$
 declare
   v_window public.revenue_windows;
   v_prefix text;

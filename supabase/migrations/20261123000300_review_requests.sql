@@ -113,25 +113,25 @@ $$;
 comment on function public.ask_review(bigint, timestamptz, timestamptz, text, text) is
   'A creator asks a reviewer to look at one reason on one of their videos; answers the request''s number.';
 
-create function public.review_accounts(p_review_id bigint)
-returns table (user_id bigint, weight double precision, factors jsonb, reasons text[])
+create function public.review_accounts(p_review_id bigint) returns jsonb
 language plpgsql stable security definer set search_path = '' as $$
 begin
   if public.is_reviewer() is distinct from true then
     raise exception 'only a reviewer sees the accounts behind a reason' using errcode = '42501';
   end if;
-  return query
-  select w.user_id, w.weight, w.factors, w.reasons
+  -- One value and not rows: the data API gives no more than a thousand of those.
+  return (select coalesce(jsonb_agg(jsonb_build_object('user_id', w.user_id, 'weight', w.weight, 'factors', w.factors,
+    'reasons', w.reasons) order by w.user_id), '[]')
   from public.review_requests r
   join public.viewer_weights w on w.window_start = r.window_start and w.window_end = r.window_end and w.model = r.model
+    and r.code = any (w.reasons)
   where r.id = p_review_id and exists (
     select from public.event e
-    where e.video_id = r.video_id and e.user_id = w.user_id and e.ts >= r.window_start and e.ts < r.window_end)
-  order by w.user_id;
+    where e.video_id = r.video_id and e.user_id = w.user_id and e.ts >= r.window_start and e.ts < r.window_end));
 end
 $$;
 comment on function public.review_accounts(bigint) is
-  'For reviewers: the viewers of the video that a request speaks of, with their weights; which reason is whose, the caller tells.';
+  'For reviewers: the viewers of the video to whom the reason of a request was said among others, with their weights.';
 
 create function public.answer_review(
   p_review_id bigint, p_upheld boolean, p_answer text, p_clear bigint[] default '{}'

@@ -109,10 +109,11 @@ def test_the_reviewer_sees_the_viewers_and_their_weights_and_nobody_else_does(
     sql_db: psycopg.Connection, world: World
 ) -> None:
     number = ask(sql_db, world)
-    call = "select user_id, reasons from review_accounts(%s)"
+    call = "select review_accounts(%s)"
     with acting_as(sql_db, "reviewer", world):
-        found = sql_db.execute(call, (number,)).fetchall()
-    assert found == [(user, ["shared_device"]) for user in sorted((world.users["stranger"], world.users["other"]))]
+        found = one(sql_db, call, number)
+    seen = {"weight": 0.5, "factors": {"device": 0.1}, "reasons": ["shared_device"]}
+    assert found == [{"user_id": user} | seen for user in sorted((world.users["stranger"], world.users["other"]))]
     for actor in ("owner", "other", "stranger"):
         with pytest.raises(psycopg.errors.InsufficientPrivilege), acting_as(sql_db, actor, world):
             sql_db.execute(call, (number,))

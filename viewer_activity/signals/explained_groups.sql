@@ -20,16 +20,16 @@ acts as (
         count(*) filter (where kind = kind('follow')) as follows,
         max(weight_nano) as weight_nano,
         sum(units * weight_nano)::hugeint as unit_nano,
-        sum(units * thousandths * coalesce(rate_femto, 0))::hugeint as budget_femto,
+        sum(units * thousandths)::hugeint as unit_thousandths,
         min(thousandths) as thousandths
     from weighted_events
-    left join viewer_rates using (user_id)
     where kind not in (kind('report'), kind('pause'))
     group by position, user_id
 ),
 visitors as (
     select
         a.*,
+        a.unit_thousandths * coalesce(b.rate_femto, 0) as budget_femto,
         case
             when r.user_id is not null then $reported_it_code
             -- Nothing speaks against the account, and yet it is one too many of its kind here.
@@ -39,6 +39,7 @@ visitors as (
         end as code
     from acts as a
     left join viewer_codes as c using (user_id)
+    left join viewer_rates as b using (user_id)
     left join reporters as r using (position, user_id)
 ),
 devices as (
