@@ -46,6 +46,18 @@ def job_client(settings: Settings) -> Client:
     return create_client(settings.supabase_url, settings.supabase_secret_key.get_secret_value(), _options())
 
 
+@contextmanager
+def waiting(client: Client, seconds: float) -> Iterator[None]:
+    """Lets the client wait so long for an answer, for a call that works on much at once."""
+    session = client.postgrest.session
+    usual = session.timeout
+    session.timeout = httpx.Timeout(_TIMEOUT_S, read=seconds, write=seconds)
+    try:
+        yield
+    finally:
+        session.timeout = usual
+
+
 def sql_connection(settings: Settings) -> psycopg.Connection | None:
     """A psycopg connection, or None when `SUPABASE_DB_URL` is not known. Raises ConfigError when it does not answer."""
     if settings.supabase_db_url is None:

@@ -154,6 +154,9 @@ def main(
         int, typer.Option(min=0, help="How many events to score from a local Supabase and back; 0: none.")
     ] = 0,
     window_of: Annotated[int, typer.Option(min=0, help="How many creators to preview and close a window of.")] = 0,
+    over_api: Annotated[
+        bool, typer.Option("--over-api", help="Close that window as a signed-in admin over the local data API.")
+    ] = False,
     month_of: Annotated[
         int, typer.Option(min=0, help="How many events of a month to run, run again, and kill and resume.")
     ] = 0,
@@ -185,7 +188,7 @@ def main(
         typer.echo(f"{from_postgres} events scored from Postgres and back: {seconds:.1f} s, {rate:.0f} a second")
         missed += ["the rate from Postgres"] if rate < DATABASE_GOAL_PER_S and from_postgres >= GOALS_FROM else []
     if window_of:
-        closed = money.window(window_of)
+        closed = money.window(window_of, over_api=over_api)
         typer.echo(closed.line())
         missed += [] if closed.met else ["the window"]
     if month_of:

@@ -7,10 +7,15 @@ UUIDv7; `lean` has bare bigint and uuid keys, the least that such a ledger can d
 idempotency key, a check that the same key says the same, guards against change, reversals. Ours is
 `post_ledger_transaction` as everything calls it.
 
-Workload: 20 clients, each transfer moves 1 to 100 cents between two of 10, 50 or 1000 accounts drawn at random. Rounds
-alternate, and the median of the rounds is shown.
+`text_ids` is kinder to pgledger than pgledger is: the real one makes its identifiers in PL/pgSQL, calls four functions
+inside one another, inserts entry by entry and keeps one more index; measured beside it, it reached 0.61 to 0.75 of
+`text_ids` (docs/decisions/0063). Whoever has a copy can run it in the same run: `--pgledger FILE ...` takes its SQL in
+order, the functions for its identifiers first.
 
-    .venv/bin/python -P -m benchmarks.ledger --seconds 10 --rounds 3
+Workload: 20 clients, each transfer moves 1 to 100 cents between two of 10, 50 or 1000 accounts drawn at random. Rounds
+alternate; the medians of the rates and of the ratios within a round are shown.
+
+    .venv/bin/python -P -m benchmarks.ledger --seconds 10 --rounds 3 [--pgledger FILE ...]
 """
 
 from __future__ import annotations
@@ -21,6 +26,7 @@ import re
 import statistics
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 
 import psycopg
@@ -99,7 +105,9 @@ select public.post_ledger_transaction('start', 'bonus', (
     union all select jsonb_build_object('kind', 'creator_available', 'user_id', n, 'amount_cents', 1000000000)
     from generate_series(1, 1000) n) s), now());
 """
-DRAW = """\\set a random(1, :accounts)
+#: The key is the client's to make, as with everything that posts: a name of the round, the client, a running number.
+DRAW = """\\set number :number + 1
+\\set a random(1, :accounts)
 \\set d random(1, :accounts - 1)
 \\set b 1 + (:a - 1 + :d) % :accounts
 \\set cents random(1, 100)
@@ -108,7 +116,8 @@ SCRIPTS = {
     "lean": "select lean.transfer(:a, :b, :cents);\n",
     "text_ids": "select text_ids.transfer('a_' || lpad(:a::text, 26, '0'), 'a_' || lpad(:b::text, 26, '0'), :cents);\n",
     "ours": (
-        "select public.post_ledger_transaction(uuidv7()::text, 'transfer', jsonb_build_array("
+        "select public.post_ledger_transaction(concat(:round::text, '-', :client_id::text, '-', :number::text), "
+        "'transfer', jsonb_build_array("
         "jsonb_build_object('kind', 'creator_available', 'user_id', :a::bigint, 'amount_cents', -(:cents::bigint)), "
         "jsonb_build_object('kind', 'creator_available', 'user_id', :b::bigint, 'amount_cents', :cents::bigint)), "
         "now());\n"
@@ -116,10 +125,24 @@ SCRIPTS = {
 }
 
 
+#: Its own accounts may go either way, as in its own measurement; its identifiers are of the length that it makes.
+PGLEDGER_ACCOUNTS = """
+insert into pgledger_accounts
+  (id, name, currency, allow_negative_balance, allow_positive_balance, created_at, updated_at)
+select 'pgla_' || lpad(n::text, 26, '0'), 'account ' || n, 'USD', true, true, now(), now()
+from generate_series(1, 1000) n
+"""
+PGLEDGER_SCRIPT = (
+    "select id from pgledger_create_transfer('pgla_' || lpad(:a::text, 26, '0'), 'pgla_' || lpad(:b::text, 26, '0'), "
+    ":cents);\n"
+)
+
+
 def rate(stack: Stack, script: Path, *, accounts: int, seconds: int) -> float:
     """Transfers a second of one round; a failed transfer ends the run."""
     done = subprocess.run(
         [_BIN / "pgbench", "-n", "-c", str(CLIENTS), "-j", "2", "-T", str(seconds), "-D", f"accounts={accounts}",
+         "-D", "number=0", "-D", f"round={time.time_ns()}",
          "-M", "prepared", "-f", script, "-h", str(stack.postgres.socket_dir), "-U", SUPERUSER, DATABASE],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
@@ -135,7 +158,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=int, default=10, help="of each round")
     parser.add_argument("--rounds", type=int, default=3, help="of each ledger and number of accounts")
+    parser.add_argument(
+        "--pgledger", type=Path, nargs="+", metavar="FILE", help="SQL of a copy of pgledger, run beside"
+    )
     asked = parser.parse_args()
+    scripts = SCRIPTS | ({"pgledger": PGLEDGER_SCRIPT} if asked.pgledger else {})
+    others = [name for name in scripts if name != "ours"]
     stack = Stack(f"bench-ledger-{os.getpid()}")
     try:
         stack.migrate_only()
@@ -145,20 +173,31 @@ def main() -> None:
                 db.execute(NEW_ID[name])
                 db.execute(PLAIN.format(schema=name, **types))
             db.execute(OURS)
-        print("accounts " + "".join(f"{name + ' /s':>14}" for name in SCRIPTS) + "   ours / lean   ours / text_ids")
+            for path in asked.pgledger or ():
+                db.execute(path.read_bytes())
+            if asked.pgledger:
+                db.execute(PGLEDGER_ACCOUNTS)
+        print("accounts" + "".join(f"{f'{name} /s':>14}" for name in scripts), end="")
+        print("".join(f"{f'ours / {name}':>18}" for name in others))
         with tempfile.TemporaryDirectory() as folder:
-            scripts = {name: Path(folder) / f"{name}.sql" for name in SCRIPTS}
-            for name, text in SCRIPTS.items():
-                scripts[name].write_text(DRAW + text)
+            files = {name: Path(folder) / f"{name}.sql" for name in scripts}
+            for name, text in scripts.items():
+                files[name].write_text(DRAW + text)
             for accounts in ACCOUNTS:
-                found: dict[str, list[float]] = {name: [] for name in SCRIPTS}
+                found: dict[str, list[float]] = {name: [] for name in scripts}
                 for number in range(asked.rounds):
-                    for name in list(SCRIPTS)[:: 1 if number % 2 else -1]:
-                        found[name].append(rate(stack, scripts[name], accounts=accounts, seconds=asked.seconds))
+                    for name in list(scripts)[:: 1 if number % 2 else -1]:
+                        found[name].append(rate(stack, files[name], accounts=accounts, seconds=asked.seconds))
                 rates = {name: statistics.median(rounds) for name, rounds in found.items()}
-                shares = [rates["ours"] / rates[name] for name in ("lean", "text_ids")]
-                line = "".join(f"{rates[name]:>14.0f}" for name in SCRIPTS)
-                print(f"{accounts:>8} {line} {shares[0]:>13.2f} {shares[1]:>17.2f}", flush=True)
+                # Round by round, since what else the machine does weighs on the neighbours in time alike.
+                shares = {
+                    name: statistics.median(
+                        ours / other for ours, other in zip(found["ours"], found[name], strict=True)
+                    )
+                    for name in others
+                }
+                line = "".join(f"{rates[name]:>14.0f}" for name in scripts)
+                print(f"{accounts:>8}{line}" + "".join(f"{shares[name]:>18.2f}" for name in others), flush=True)
     finally:
         stack.remove()
 

@@ -1,7 +1,8 @@
 """How fast money moves at full size: a window of many creators, and a month that is run, run again, and killed.
 
 Each has a Postgres of its own. `python -m benchmarks.money URL FILE` is a measured process: it previews and closes
-the window of `window` in that database and writes its seconds.
+the window of `window` in that database and writes its seconds. With `API KEY EMAIL PASSWORD` behind, it closes as that
+admin over the data API, as the page does.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psycopg
 
@@ -24,9 +26,14 @@ from benchmarks.measure import run_measured
 from benchmarks.worlds import world
 from core.settings import Settings
 from core.timewindows import Window, parse_utc
+from data.accounts import ensure_account
 from local_stack.stack import DATABASE, Stack
 from revenue_split import ledger_checks, policies, windows
 from revenue_split.policy import CLASSIC_V1, PoolInputs
+from supabase_conn import user_client
+
+if TYPE_CHECKING:
+    from supabase import Client  # noqa: TID251  the type alone; the client comes from supabase_conn
 
 PREVIEW_GOAL_S, CLOSE_GOAL_S, MEMORY_GOAL_GIB = 5.0, 20.0, 2.0
 GOALS_FROM_CREATORS = 100_000
@@ -110,8 +117,10 @@ class MonthMeasured:
         )
 
 
-def window(creators: int) -> WindowMeasured:
-    """Previews and closes a day of `creators` creators with two videos each, in a Postgres of its own."""
+def window(creators: int, *, over_api: bool = False) -> WindowMeasured:
+    """Previews and closes a day of `creators` creators with two videos each, in a Postgres of its own; with `over_api`
+    by a signed-in admin over the local data API.
+    """
     with _postgres() as stack, tempfile.TemporaryDirectory(prefix="fairshare-bench-") as folder:
         url, seconds = stack.postgres.url(DATABASE), Path(folder) / "seconds.json"
         with psycopg.connect(url, autocommit=True) as db:
@@ -119,9 +128,11 @@ def window(creators: int) -> WindowMeasured:
             for statement in _WORLD.split(";"):
                 if statement.strip():
                     db.execute(statement.encode(), values)
+            db.execute("select public.advance_id_sequences()")
             db.execute("vacuum analyze")
+            admin = _admin(stack, db) if over_api else []
             with _database_use(db) as use:
-                _, memory = run_measured([sys.executable, "-m", "benchmarks.money", url, str(seconds)])
+                _, memory = run_measured([sys.executable, "-m", "benchmarks.money", url, str(seconds), *admin])
         return WindowMeasured(
             creators=creators,
             memory_gib=memory,
@@ -131,15 +142,31 @@ def window(creators: int) -> WindowMeasured:
         )
 
 
-def _preview_and_close(url: str) -> dict[str, float]:
+def _admin(stack: Stack, db: psycopg.Connection) -> list[str]:
+    """Starts the data API and signs an admin up; what a client of theirs needs."""
+    settings = stack.up()
+    account = ensure_account(settings, "bench@example.org")
+    assert account.password is not None
+    db.execute("insert into public.staff (user_id, role) values (%s, 'admin')", (account.user_id,))
+    return [settings.supabase_url, settings.supabase_publishable_key, account.email, account.password]
+
+
+def _signed_in(api: str, key: str, email: str, password: str) -> Client:
+    client = user_client(Settings.model_validate({"supabase_url": api, "supabase_publishable_key": key}))
+    client.auth.sign_in_with_password({"email": email, "password": password})
+    return client
+
+
+def _preview_and_close(url: str, admin: list[str]) -> dict[str, float]:
     settings = _settings(url)
+    who = _signed_in(*admin) if admin else settings
     # About 16.00 a creator, so that most are paid and some carried; by one admin, since two would close in two calls.
     inputs = PoolInputs(gross_cents=400_000_000)
     policy = policies.keep(settings, replace(CLASSIC_V1, approval_limit_cents=None))
     begin = time.perf_counter()
     figures = windows.preview(settings, DAY, inputs, policy)
     between = time.perf_counter()
-    windows.close(settings, figures, "bench")
+    windows.close(who, figures, "bench")
     end = time.perf_counter()
     return {"preview_s": between - begin, "close_s": end - between}
 
@@ -253,4 +280,4 @@ def _database_use(db: psycopg.Connection) -> Iterator[_Use]:
 
 
 if __name__ == "__main__":
-    Path(sys.argv[2]).write_text(json.dumps(_preview_and_close(sys.argv[1])))
+    Path(sys.argv[2]).write_text(json.dumps(_preview_and_close(sys.argv[1], sys.argv[3:])))

@@ -7,7 +7,7 @@ One entry an account and creator, found by sorting; audiences are then compared 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -26,6 +26,10 @@ CELLS: dict[str, tuple[int, ...]] = {
     "praise": (1,),
     "detached": (1,),
 }
+
+
+#: Combinations of creator and kinds that are held before they are summed.
+MOST_HELD = 4_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +211,7 @@ def errands(
     # Whole millionths, so that sums are exact whatever the order.
     micro = np.rint(standing * 1e6)
     cells = CELLS | {"batch": tuple(range(int(batch.max(initial=-1)) + 1))}
-    tally = Tally.joined(list(together(threads, lambda part: Tally.of(part, micro, batch, cells), parts)))
+    tally = Tally.joined(together(threads, lambda part: Tally.of(part, micro, batch, cells), parts))
     everybody = float(sum(micro[part.people].sum() for part in parts)) / 1e6
     rooms = _rooms(tally, creators, everybody, cells, t)
     odd = np.zeros(creators, bool)
@@ -263,12 +267,22 @@ class Tally:
         return cls(*_grouped(code, sizes, np.ones(len(code)), micro[account]))
 
     @classmethod
-    def joined(cls, parts: Sequence[Tally]) -> Tally:
+    def joined(cls, parts: Iterable[Tally]) -> Tally:
         """Several parts as one; the audience in accounts."""
+        held: list[Tally] = []
+        for part in parts:
+            held.append(part)
+            # Most combinations are in many parts: what is held stays small.
+            if sum(len(one.code) for one in held[1:]) > MOST_HELD:
+                held = [cls._sum(held)]
+        whole = cls._sum(held)
+        return cls(whole.code, whole.sizes, whole.accounts, whole.audience / 1e6)
+
+    @classmethod
+    def _sum(cls, parts: Sequence[Tally]) -> Tally:
         columns = (np.concatenate([getattr(p, name) for p in parts]) for name in ("code", "accounts", "audience"))
         code, accounts, audience = columns
-        code, sizes, accounts, audience = _grouped(code, parts[0].sizes, accounts, audience)
-        return cls(code, sizes, accounts, audience / 1e6)
+        return cls(*_grouped(code, parts[0].sizes, accounts, audience))
 
     @property
     def creator(self) -> Ints:

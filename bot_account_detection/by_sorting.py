@@ -20,6 +20,7 @@ from bot_account_detection.sorted_log import Acts, changes, sort_log
 from bot_account_detection.thresholds import Thresholds
 from bot_account_detection.used_devices import UsedDevices, used_devices
 from core.event_log import KIND, ROWS_AT_ONCE, SmallInts, bits_for, edges, places, ranges, read, rounded, together
+from core.lean import give_back
 from core.timewindows import Window
 
 _PRAISE = ("like", "comment", "share", "follow")
@@ -39,8 +40,8 @@ class _Lives:
 class BySorting:
     """In this process: the log comes here once and is sorted."""
 
-    def __init__(self, con: duckdb.DuckDBPyConnection) -> None:
-        self._con = con
+    def __init__(self, con: duckdb.DuckDBPyConnection, *, to_explain: bool = True) -> None:
+        self._con, self._to_explain = con, to_explain
         threads = con.sql("select current_setting('threads')::bigint as n").to_arrow_table()
         self.threads = int(threads["n"][0].as_py())
 
@@ -95,6 +96,9 @@ class BySorting:
         spots = con.sql("select place, video_id, block from gathered").to_arrow_table()
         at = [spots[name].to_numpy() for name in spots.column_names]
         around = addresses.around(at[0], places(names.videos, at[1]).astype(np.int64), at[2])
+        if not self._to_explain:
+            for part in self.log.acts:
+                part.forget("address")
         figures: dict[str, dict[str, Any]] = {
             "there": dict(zip(("place", "block", "accounts"), around.there, strict=True)),
             "hits": dict(zip(("video_id", "block", "accounts"), around.hits, strict=True)),
@@ -209,6 +213,7 @@ class BySorting:
 
     def visitors(self, ids: Ints, t: Thresholds) -> tuple[list[Visitors], Ints]:
         place = places(ids, self._names.users)
+        give_back()
 
         def visit(part: Acts) -> Visitors:
             account = place[part.user[part.visit]]
@@ -216,7 +221,7 @@ class BySorting:
             known = slice(None) if account.min(initial=0) >= 0 else account >= 0
             sitting = ((part.first_us() - self._since_us) // t.sitting_us).astype(np.int32)
             reported, praised = part.reported_praised
-            return Visitors.of(
+            found = Visitors.of(
                 Pairs.of(
                     account=account[known],
                     creator=self._names.owner[part.video[part.visit]][known],
@@ -227,8 +232,13 @@ class BySorting:
                 ),
                 t,
             )
+            # From here on nobody asks for visits.
+            part.forget("visit", "visits", "reported_praised")
+            return found
 
-        return list(together(self.threads, visit, self.log.acts)), self._names.creators
+        found = list(together(self.threads, visit, self.log.acts))
+        give_back()
+        return found, self._names.creators
 
     def register_acts(self) -> None:
         """Makes the relation `acts` of `signals/acts.sql`, for what is asked of few of them."""

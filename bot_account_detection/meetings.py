@@ -12,6 +12,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from bot_account_detection.families import Bools
 from core.event_log import Ints, SmallInts, bits_for, edges, order_of, together
 
 #: Meetings that are held at a time: 8 bytes each, and as much again to sort them.
@@ -72,9 +73,13 @@ class Rule:
 class _Met:
     """Meetings of one part, for one distance `step` in the order of persons: the rows of those who come first."""
 
-    rows: Ints
+    rows: SmallInts
     step: int
-    key: Ints
+
+    def key(self, person: SmallInts, width: int, some: Bools | slice = slice(None)) -> Ints:
+        """Who met whom, as one number."""
+        rows = self.rows[some]
+        return (person[rows].astype(np.int64) << width) | person[rows + self.step]
 
 
 def pairs(
@@ -97,19 +102,10 @@ def _pairs_of(
     width = bits_for(people)
 
     def meet(visits: Visits) -> list[_Met]:
-        person = visits.person.astype(np.int64)
-        return [
-            _Met(rows, step, (person[rows] << width) | person[rows + step])
-            for rows, step in _meetings(visits, low, high, rule)
-        ]
+        return [_Met(rows.astype(np.int32), step) for rows, step in _meetings(visits, low, high, rule)]
 
     met = list(together(threads, meet, parts))
-    everything = np.concatenate([one.key for part in met for one in part] or [np.zeros(0, np.int64)])
-    everything.sort()
-    often = everything[rule.least - 1 :] == everything[: max(0, len(everything) - rule.least + 1)]
-    kept = everything[: len(often)][often]
-    del everything
-    kept = kept[edges(kept)]
+    kept = _often(parts, met, width, rule.least, threads)
     # Most meetings are of pairs that are not kept; who is in none of those that are is told by a look.
     known = np.zeros(people, bool)
     known[kept >> width] = known[kept & (1 << width) - 1] = True
@@ -120,7 +116,7 @@ def _pairs_of(
         someone = known[visits.person]
         for one in meetings:
             maybe = someone[one.rows] & someone[one.rows + one.step]
-            rows, key = one.rows[maybe], one.key[maybe]
+            rows, key = one.rows[maybe].astype(np.int64), one.key(visits.person, width, maybe)
             at = np.minimum(np.searchsorted(kept, key), max(len(kept) - 1, 0))
             hit = kept[at] == key if len(kept) else np.zeros(len(key), bool)
             at, rows = at[hit], rows[hit]
@@ -138,6 +134,24 @@ def _pairs_of(
     nothing = np.zeros(len(kept), np.int64)
     alone, close, rarity = (sum(columns, nothing) for columns in zip(*sums, strict=True)) if sums else [nothing] * 3
     return kept >> width, kept & (1 << width) - 1, alone, close, rarity
+
+
+def _often(parts: Sequence[Visits], met: Sequence[list[_Met]], width: int, least: int, threads: int) -> Ints:
+    """The keys of those who met so many times."""
+    begin = np.concatenate([[0], np.cumsum([sum(len(one.rows) for one in part) for part in met], dtype=np.int64)])
+    everything = np.empty(int(begin[-1]), np.int64)
+
+    def number(part: int) -> None:
+        filled = int(begin[part])
+        for one in met[part]:
+            everything[filled : filled + len(one.rows)] = one.key(parts[part].person, width)
+            filled += len(one.rows)
+
+    list(together(threads, number, range(len(parts))))
+    everything.sort()
+    often = everything[least - 1 :] == everything[: max(0, len(everything) - least + 1)]
+    kept = everything[: len(often)][often]
+    return np.asarray(kept[edges(kept)])
 
 
 def _meetings(visits: Visits, low: int, high: int, rule: Rule) -> Iterator[tuple[Ints, int]]:

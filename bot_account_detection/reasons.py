@@ -35,6 +35,11 @@ class Reason:
     action: str
     review: str
 
+    @property
+    def may_ask(self) -> bool:
+        """Whether its action names a review; the database holds the same list."""
+        return _APPEAL in self.action
+
 
 #: The code of what counts without a remark.
 COUNTED = "counted"

@@ -30,7 +30,7 @@ _REPORT = 1 << KIND["report"]
 _PRAISE = sum(1 << KIND[word] for word in ("like", "comment", "share", "follow"))
 
 
-@dataclass(frozen=True)
+@dataclass
 class Acts:
     """Everything that the accounts from place `low` to `high` did, pauses left out, ordered by account, video, day and
     kind. `day` counts the days of the window from 1; 0 is before it.
@@ -64,6 +64,11 @@ class Acts:
         bits = np.left_shift(np.uint8(1), self.kind)
         said = np.bitwise_or.reduceat(bits, self.visit) if len(self.visit) else bits
         return np.stack([(said & _REPORT) > 0, (said & _PRAISE) > 0])
+
+    def forget(self, *names: str) -> None:
+        """Lets go of columns that nobody asks for any more."""
+        for name in names:
+            self.__dict__.pop(name, None)
 
     def first_us(self) -> Ints:
         """When each visit began."""

@@ -48,6 +48,8 @@ class Ways(Protocol):
         """
 
 
-def ways(con: Engine) -> Ways:
-    """The ways of an engine."""
-    return BySorting(con) if isinstance(con, duckdb.DuckDBPyConnection) else ByDefinition(con)
+def ways(con: Engine, *, to_explain: bool = True) -> Ways:
+    """The ways of an engine. What is not `to_explain` is let go of as soon as nobody needs it."""
+    if isinstance(con, duckdb.DuckDBPyConnection):
+        return BySorting(con, to_explain=to_explain)
+    return ByDefinition(con)

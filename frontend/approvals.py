@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import streamlit as st
@@ -30,33 +31,39 @@ def told() -> None:
 
 
 def proposals_panel(me: Visitor, found: Sequence[Proposal], *, fmt: Formats) -> None:
-    """Open proposals with their two buttons, and the decided ones below."""
-    waiting = [one for one in found if one.status == "open"]
-    decided = [one for one in found if one.status != "open"]
+    """Open proposals with their two buttons, and below those that were decided or that nobody decided in time."""
+    now = datetime.now(UTC)
+    waiting = [one for one in found if one.waits(now)]
+    decided = [one for one in found if not one.waits(now)]
     if not found:
         return
     cards.section(
-        "Waiting for a second admin", "What is approved is exactly what was looked at; nothing is computed anew."
+        "Waiting for a second admin",
+        "What is approved is exactly what was looked at; nothing is computed anew. After seven days it is void.",
     )
     if not waiting:
         st.caption("Nothing waits.")
     for one in waiting:
         _proposal(me, one, fmt)
     if decided:
-        with st.expander(f"Decided before ({len(decided)})", icon=":material/history:"):
+        with st.expander(f"Decided or void ({len(decided)})", icon=":material/history:"):
             st.dataframe(
                 {
                     "no.": [one.proposal_id for one in decided],
                     "what": [_VERBS[one.action] for one in decided],
                     "window (UTC)": [_days(one.summary, fmt) for one in decided],
                     "pool": [_money(one.summary, "pool_cents", fmt) for one in decided],
-                    "decided": [fmt.moment(one.decided_at) if one.decided_at else "" for one in decided],
-                    "decision": [one.status for one in decided],
+                    "ended": [fmt.moment(_ended(one)) for one in decided],
+                    "outcome": ["expired" if one.status == "open" else one.status for one in decided],
                     "reason": [one.reason or "" for one in decided],
                 },
                 hide_index=True,
                 key="proposals_decided",
             )
+
+
+def _ended(one: Proposal) -> datetime:
+    return one.decided_at if one.decided_at and one.status != "expired" else one.expires_at
 
 
 def _proposal(me: Visitor, one: Proposal, fmt: Formats) -> None:
@@ -65,7 +72,10 @@ def _proposal(me: Visitor, one: Proposal, fmt: Formats) -> None:
         kind = "" if one.summary.get("kind", "regular") == "regular" else f", {one.summary['kind']}"
         rules = one.summary.get("policy", "")
         st.markdown(f"**{_VERBS[one.action]} {_days(one.summary, fmt)}{kind}** · {rules} · no. {one.proposal_id}")
-        st.caption(f"{one.why}. Asked for {fmt.moment(one.proposed_at)} by {_who(one, mine)}.")
+        st.caption(
+            f"{one.why}. Asked for {fmt.moment(one.proposed_at)} by {_who(one, mine)}; "
+            f"void from {fmt.moment(one.expires_at)} on."
+        )
         parts = [("Pool", "pool_cents"), ("To creators, fee included", "allocated_cents")]
         parts += [("Reserve", "reserve_cents"), ("Residual", "residual_cents")] if one.action == "close" else []
         parts += [("Would be owed", "owed_cents")] if one.action == "reverse" else []
@@ -80,7 +90,8 @@ def _proposal(me: Visitor, one: Proposal, fmt: Formats) -> None:
             _decide(me, one, approve=True)
         with right.popover("Reject" if not mine else "Withdraw", key=f"reject_open_{one.proposal_id}"):
             reason = st.text_input("Reason", key=f"reject_reason_{one.proposal_id}", max_chars=2000)
-            if st.button("Reject it", key=f"reject_{one.proposal_id}", disabled=not reason.strip()):
+            words = "Withdraw it" if mine else "Reject it"
+            if st.button(words, key=f"reject_{one.proposal_id}", disabled=not reason.strip()):
                 _decide(me, one, approve=False, reason=reason.strip())
 
 
@@ -92,7 +103,7 @@ def _decide(me: Visitor, one: Proposal, *, approve: bool, reason: str | None = N
         st.error(refused.sentence)
         return
     if not approve:
-        st.session_state[_TOLD] = f"Proposal {one.proposal_id} is rejected; nothing has moved."
+        st.session_state[_TOLD] = f"Proposal {one.proposal_id} is {done['status']}; nothing has moved."
     else:
         st.session_state[_TOLD] = f"Window {done['revenue_window_id']} is {done['status']}."
     st.rerun()

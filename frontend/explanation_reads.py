@@ -94,6 +94,12 @@ def read_explanations(client: Any, video_id: int) -> list[Explanation]:
     return [_explanation(row) for row in query.order("window_end", desc=True).limit(100).execute().data]
 
 
+def read_explanation(client: Any, video_id: int, start: datetime, end: datetime) -> Explanation | None:
+    """A video's explanation in one window, None where it has none any more."""
+    found = read_explanations(client, video_id)
+    return next((one for one in found if (one.start, one.end) == (start, end)), None)
+
+
 def _explanation(row: dict[str, Any]) -> Explanation:
     names = ("eis", "counted_units", "early_boost")
     return Explanation(

@@ -127,6 +127,14 @@ REGISTRY: tuple[Entry, ...] = (
         frozenset({Role.REVIEWER, Role.ADMIN}),
         "Accounts that act as one, with their evidence, and verdicts on them.",
     ),
+    Entry(
+        "reviews",
+        "Reviews",
+        "rate_review",
+        "Integrity",
+        frozenset({Role.REVIEWER, Role.ADMIN}),
+        "What creators asked to be looked at again.",
+    ),
     Entry("account", "Account", "manage_accounts", "My account", _SIGNED_IN, "Password and signing out everywhere."),
     Entry("mailbox", "Mailbox", "mail", "Local", _ANYBODY, "Mail that this local stack would send.", local_only=True),
 )

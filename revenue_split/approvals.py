@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from supabase import Client  # noqa: TID251  the type alone; the client comes from supabase_conn
 
 _COLUMNS = (
-    "id", "action", "summary", "why", "status", "proposed_by", "proposed_at", "decided_by", "decided_at", "reason",
+    "id", "action", "summary", "why", "status", "proposed_by", "proposed_at", "expires_at",
+    "decided_by", "decided_at", "reason",
 )  # fmt: skip
 
 
@@ -28,14 +29,20 @@ class Proposal:
     action: str
     summary: dict[str, Any]
     why: str
-    #: "open", "approved" or "rejected".
+    #: "open", "approved", "rejected", "withdrawn" or "expired".
     status: str
     #: auth.users.id; None for a job.
     proposed_by: str | None
     proposed_at: datetime
+    #: From then on it can not be decided.
+    expires_at: datetime
     decided_by: str | None
     decided_at: datetime | None
     reason: str | None
+
+    def waits(self, now: datetime) -> bool:
+        """Whether it can still be decided at `now`."""
+        return self.status == "open" and now < self.expires_at
 
 
 def proposals(who: Settings | Client, *, latest: int = 50) -> list[Proposal]:
@@ -50,6 +57,7 @@ def proposals(who: Settings | Client, *, latest: int = 50) -> list[Proposal]:
             status=row["status"],
             proposed_by=row["proposed_by"],
             proposed_at=parse_utc(row["proposed_at"]),
+            expires_at=parse_utc(row["expires_at"]),
             decided_by=row["decided_by"],
             decided_at=None if row["decided_at"] is None else parse_utc(row["decided_at"]),
             reason=row["reason"],
@@ -59,12 +67,15 @@ def proposals(who: Settings | Client, *, latest: int = 50) -> list[Proposal]:
 
 
 def decide(admin: Client, proposal_id: int, *, approve: bool, reason: str | None = None) -> dict[str, Any]:
-    """Approves, which carries the proposal out at once, or rejects with a reason; as the signed-in admin.
+    """Approves, which carries the proposal out at once, or ends it with a reason; as the signed-in admin.
 
-    Returns what the close or the reversal answered, or the rejection. Raises SecondPersonNeeded for one's own proposal,
-    ProposalSettled for a decided one, and whatever the close itself refuses: the proposal then stays open.
+    Returns what the close or the reversal answered, or that it is rejected (withdrawn, if it was one's own). Raises
+    SecondPersonNeeded for approving one's own, ProposalSettled for a decided one, ProposalExpired when it is too late,
+    and whatever the close itself refuses: the proposal then stays open.
     """
-    answer = calls.call(admin, "decide_proposal", p_proposal_id=proposal_id, p_approve=approve, p_reason=reason or None)
+    answer = calls.call(
+        admin, "decide_proposal", patient=True, p_proposal_id=proposal_id, p_approve=approve, p_reason=reason or None
+    )
     return dict(answer)
 
 
@@ -73,7 +84,9 @@ def settled(answer: dict[str, Any]) -> dict[str, Any]:
     number = answer.get("proposal_id")
     if answer["status"] == "awaiting_approval":
         raise AwaitingApproval(
-            f"proposal {number} waits for the approval of another admin, nothing has moved: {answer['why']}", answer
+            f"proposal {number} waits for the approval of another admin until "
+            f"{parse_utc(answer['expires_at']):%Y-%m-%d %H:%M} UTC, nothing has moved: {answer['why']}",
+            answer,
         )
     if answer["status"] == "rejected":
         raise ProposalSettled(f"proposal {number} was rejected ({answer['reason']}); use another key", answer)

@@ -107,9 +107,15 @@ class PolicyDiffers(MoneyRefused):
 
 
 class ProposalSettled(MoneyRefused):
-    """The proposal was approved or rejected before."""
+    """The proposal was approved, rejected or withdrawn before."""
 
     code = "22Z42"
+
+
+class ProposalExpired(MoneyRefused):
+    """Nobody decided in time: what was asked for has to be asked for anew."""
+
+    code = "22ZG0"
 
 
 class SecondPersonNeeded(MoneyRefused):
@@ -210,6 +216,12 @@ class ReferenceReused(MoneyRefused):
     """A clawback's reference took something else back before."""
 
     code = "22Z31"
+
+
+class GivenBackBefore(MoneyRefused):
+    """A clawback is given back once."""
+
+    code = "22ZG1"
 
 
 class EventChanged(MoneyRefused):

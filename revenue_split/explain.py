@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import duckdb
-import pyarrow as pa
 import typer
 
 from core.engine import connect, engine_refusals
@@ -34,7 +33,7 @@ def explanations(con: duckdb.DuckDBPyConnection, job: Job) -> list[dict[str, Any
     users, videos, _, first = read_inputs(con, job)
     scored = score_inputs(con, job, videos, first, read_labels(job, users))
     weights, events, _ = scored.in_process()
-    found: pa.Table = explain(con, weights, events)
+    found = explain(con, weights, events).videos
     shares = split_window(
         policy=job.policy,
         window=job.window,

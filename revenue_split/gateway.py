@@ -104,6 +104,7 @@ def close_window(who: Settings | Client, request: Request) -> dict[str, Any]:
     answer = calls.call(
         who,
         "close_revenue_window",
+        patient=True,
         p_idempotency_key=request.idempotency_key,
         p_window=request.window,
         p_shares=request.shares,

@@ -102,10 +102,16 @@ def run_month(
 
 
 def platform_report(settings: Settings, window_id: int) -> dict[str, Any]:
-    """Pool, paid, fee, reserve, residual, units counted and not, and what was withheld by reason."""
+    """Pool, paid, fee, reserve, residual, units counted and not by reason, and what was withheld by reason.
+
+    `raw_units` are `counted_units` and the units of `not_counted`, exactly, to a thousandth of a unit.
+    """
     report: dict[str, Any] = calls.call(settings, "platform_figures", p_revenue_window_id=window_id)
     # A whole number is `250.0` by one way to the database and `250` by the other: here it is always the same.
-    return report | {"units": int(report["units"]), "counted_units": float(report["counted_units"])}
+    whole = {name: int(report[name]) for name in ("raw_units", "units")}
+    parts = {name: float(report[name]) for name in ("counted_units", "unpaid_units")}
+    reasons = [part | {"units": float(part["units"])} for part in report["not_counted"]]
+    return report | whole | parts | {"not_counted": reasons}
 
 
 def write_files(settings: Settings, window_id: int, report: dict[str, Any], out: Path) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pyarrow.compute as pc
+
+from bot_account_detection.reasons import BY_CODE, COUNTED
 
 if TYPE_CHECKING:
     from revenue_split.windows import WindowPreview
@@ -19,6 +22,12 @@ _REASONS = {
     "kyc_level_0_or_unknown": "identity not verified, or KYC level unknown",
     "over_limit_of_kyc": "over the limit of their KYC level",
     "no_value_units": "no value units: nothing of theirs counted",
+}
+#: What takes units without being a reason that stands on an account; all others are those of the explanations.
+_UNCOUNTED = {
+    COUNTED: "From accounts that count, for what is not known of them yet",
+    "viewer_budget": "Over one viewer's part (budgets)",
+    "not_explained": "Not told by reason: weighed over other days, or reversed",
 }
 
 
@@ -35,6 +44,11 @@ def money(cents: int, currency: str) -> str:
 def reason_words(reason: str) -> str:
     """Why creators get less than their share, in words."""
     return _REASONS.get(reason, reason.replace("_", " "))
+
+
+def uncounted_words(reason: str) -> str:
+    """Why units did not count, in the words of docs/reasons.md."""
+    return _UNCOUNTED.get(reason) or BY_CODE[reason].title
 
 
 def creators_words(count: int) -> str:
@@ -92,7 +106,6 @@ def closed_lines(done: dict[str, Any]) -> list[str]:
 def platform_lines(report: dict[str, Any]) -> list[str]:
     """The platform's report: pool, parts, residual, what counted and what did not, by reason."""
     currency = report["currency"]
-    not_counted = report["units"] - report["counted_units"]
     days = f"{report['window_start'][:10]} to {report['window_end'][:10]}"
     rules = f"{report['policy_name']}@{report['policy_version']}"
     lines = [
@@ -106,12 +119,30 @@ def platform_lines(report: dict[str, Any]) -> list[str]:
         _line("  carried forward", report["carried_cents"], currency),
         _line("residual", report["residual_cents"], currency),
         _line("paid from earlier carry", report["released_carry_cents"], currency),
-        f"units {report['units']:,}, counted {report['counted_units']:,}, not counted {not_counted:,.3f}",
+        *_unit_lines(report),
     ]
     for part in report["withheld"]:
         less = f", {money(part['cents'], currency)} less than their share" if part["cents"] else ""
         lines.append(f"  {reason_words(part['reason'])}: {creators_words(part['creators'])}{less}")
     return lines
+
+
+def _unit_lines(report: dict[str, Any]) -> list[str]:
+    """Raw units down to what counted; in decimals, so that the printed parts sum to the printed whole."""
+    raw, counted = (Decimal(str(report[name])) for name in ("raw_units", "counted_units"))
+    lines = [_unit_line("units of engagement", raw)]
+    lines += [
+        _unit_line(f"  {uncounted_words(part['reason'])}", -Decimal(str(part["units"])))
+        for part in report["not_counted"]
+    ]
+    lines.append(_unit_line("units that counted", counted))
+    if report["unpaid_units"]:
+        lines.append(_unit_line("  of no value (likely bot, or a score of 0)", Decimal(str(report["unpaid_units"]))))
+    return lines
+
+
+def _unit_line(name: str, units: Decimal) -> str:
+    return f"{name:<62}{units:>16,.3f}"
 
 
 def _line(name: str, cents: int, currency: str) -> str:

@@ -23,6 +23,7 @@ def reverse(who: Settings | Client, window_id: int, reason: str, idempotency_key
     answer = calls.call(
         who,
         "reverse_revenue_window",
+        patient=True,
         p_idempotency_key=idempotency_key,
         p_revenue_window_id=window_id,
         p_reason=reason,

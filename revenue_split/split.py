@@ -20,7 +20,7 @@ import typer
 
 from core.engine import DEFAULT_MEMORY_LIMIT, Engine, engine_name, engine_refusals, open_engine, sorts_in_process
 from core.errors import BadInput
-from core.lean import start_arrow_alone
+from core.lean import give_back, start_arrow_alone
 from core.limits import DEFAULT_ENGINE, ENGINES, MOST_THREADS
 from core.table_proof import count_bad
 from core.tables import (
@@ -91,7 +91,7 @@ def split_files(con: Engine, job: Job) -> dict[str, Any]:
         users, videos, rows, first = read_inputs(con, job)
         labels = read_labels(job, users)
     with clock.stage("score"):
-        scored = score_inputs(con, job, videos, first, labels)
+        scored = score_inputs(con, job, videos, first, labels, to_explain=False)
         scores = scored.days
     with clock.stage("split"):
         result = split_window(
@@ -151,6 +151,8 @@ def _read_events(con: Engine, job: Job, users: pa.Table, videos: pa.Table) -> tu
         check_references(users, videos, pa.concat_tables(scan_table(con, job.events, EVENTS, "events")), files=files)
     if asks:
         refuse_bad_text(job.events, EVENTS)
+    # The walk left as much behind as the log is long.
+    give_back()
     return count, min(firsts, default=None)
 
 
@@ -179,7 +181,15 @@ def read_labels(job: Job, users: pa.Table) -> pa.Table | None:
     return labels
 
 
-def score_inputs(con: Engine, job: Job, videos: pa.Table, first: int | None, labels: pa.Table | None) -> WindowScores:
+def score_inputs(
+    con: Engine,
+    job: Job,
+    videos: pa.Table,
+    first: int | None,
+    labels: pa.Table | None,
+    *,
+    to_explain: bool = True,
+) -> WindowScores:
     try:
         return score_window(
             con,
@@ -190,6 +200,7 @@ def score_inputs(con: Engine, job: Job, videos: pa.Table, first: int | None, lab
             as_of=job.as_of,
             with_quiet=True,
             labels=labels,
+            to_explain=to_explain,
         )
     except duckdb.InvalidInputException:
         # Free text is left to the engine, so that a good log is read once; which row it was is looked up only now.

@@ -73,7 +73,7 @@ class Statement:
 
 def issue(who: Settings | Client, window_id: int) -> dict[str, Any]:
     """Issues the statements of a closed window, all or none; again changes nothing. Raises MoneyRefused."""
-    return dict(calls.call(who, "issue_statements", p_revenue_window_id=window_id))
+    return dict(calls.call(who, "issue_statements", patient=True, p_revenue_window_id=window_id))
 
 
 def of_window(who: Settings | Client, window_id: int, *, creator_id: int | None = None) -> Iterator[Statement]:

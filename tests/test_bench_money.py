@@ -17,6 +17,10 @@ def test_a_small_window_is_previewed_and_closed_and_measured() -> None:
     assert found.line().startswith("window of 200 creators: preview ")
 
 
+def test_an_admin_closes_a_small_window_over_the_data_api() -> None:
+    assert money.window(200, over_api=True).met
+
+
 def test_a_small_month_is_the_same_to_the_byte_when_run_again_and_when_killed() -> None:
     found = money.month(20_000)
     assert (found.same_twice, found.same_after_kills, found.books) == (True, True, True)

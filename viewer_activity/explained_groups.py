@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from core.event_log import KIND, Ints, SmallInts, bits_for, edges, order_of, together
-from viewer_activity.weighed_log import COUNTS, NANO, Bools, Keep, Shares, Totals, WeighedLog
+from viewer_activity.weighed_log import COUNTS, FEMTO, NANO, Bools, Keep, Shares, Totals, WeighedLog
 
 #: The kinds of acts that a group tells.
 TYPES = ("views", "likes", "comments", "shares", "follows")
@@ -43,13 +43,14 @@ class Codes:
         return found
 
 
-def groups(log: WeighedLog, codes: Codes, count: int) -> pa.Table:
+def groups(log: WeighedLog, codes: Codes, count: int, rate_femto: Ints) -> pa.Table:
     """One row a video and code (0 to `count` - 1), in their order: events by type, accounts, devices (an unknown one is
-    none), the `viewers` that they count as and the `weighted_units` that are left of theirs.
+    none), the `viewers` that they count as, the `weighted_units` that are left of theirs, and the `paid_units` that
+    their budgets let through of these.
     """
     cells = max(1, len(log.names.videos)) * count
     totals = Totals(cells)
-    devices = list(together(log.threads, lambda part: _count(part, log, codes, count, totals), log.shares))
+    devices = list(together(log.threads, lambda part: _count(part, log, codes, count, rate_femto, totals), log.shares))
     accounts = totals.whole("accounts")
     there = np.flatnonzero(accounts)
     video, code = np.divmod(there, count)
@@ -58,15 +59,20 @@ def groups(log: WeighedLog, codes: Codes, count: int) -> pa.Table:
     table |= {"accounts": accounts[there], "devices": _different(devices, cells)[there]}
     for name, nano in (("viewers", "viewer_nano"), ("weighted_units", "unit_nano")):
         table[name] = totals.as_float(nano)[there] / NANO
+    table["paid_units"] = totals.as_float("budget_femto")[there] / FEMTO
     return pa.table(table)
 
 
-def _count(part: Shares, log: WeighedLog, codes: Codes, count: int, totals: Totals) -> tuple[Ints, np.ndarray]:
+def _count(
+    part: Shares, log: WeighedLog, codes: Codes, count: int, rate_femto: Ints, totals: Totals
+) -> tuple[Ints, np.ndarray]:
     """Adds a part's figures; returns the cells and devices that are to be counted once each."""
     told = (part.bits & _TOLD) > 0
     code = codes.of(part)
     cell = part.video.astype(np.int64) * count + code
-    totals.add("unit_nano", cell[told], part.units[told].astype(np.int64) * part.weight_nano[told])
+    units = part.units[told].astype(np.int64)
+    totals.add("unit_nano", cell[told], units * part.weight_nano[told])
+    totals.add("budget_femto", cell[told], units * part.thousandths[told] * rate_femto[part.user[told]])
     # An account is one, on however many days it came.
     once = np.flatnonzero(told)
     once = once[edges(part.user[once].astype(np.int64) * log.videos + part.video[once])]

@@ -7,6 +7,7 @@ a device or a threshold.
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -23,21 +24,35 @@ from viewer_activity.explained_groups import TYPES, Codes, groups
 from viewer_activity.weighed_log import WHOLE
 from viewer_activity.weighing import InProcess
 
+MICRO = 10**6
 #: A code's number is its place here.
 CODES = tuple(one.code for one in CATALOGUE)
 #: Nobody spoke against these accounts; all others are what a creator would be without.
 UNDISPUTED = frozenset({COUNTED, "new_account", *CLEARED})
 
 
-def explain(con: Engine, weights: pa.Table, events: InProcess) -> pa.Table:
-    """One row a video with an event in the window of `events`, scored under fairshare_v1, ordered by id: video_id,
-    discounted_units, groups (JSON), and for the score as it is and `_without` what was discounted: eis, counted_units,
-    early_boost, each the mean or sum over the window's days.
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """`videos`: one row a video with an event in the window, ordered by id: video_id, discounted_units, groups (JSON),
+    and for the score as it is and `_without` what was discounted: eis, counted_units, early_boost, each the mean or sum
+    over the window's days.
+
+    `reasons`: the same groups summed over all videos, one row a code, ordered by it: code, and in millionths of a unit
+    unit_micro (what there was), weighted_micro (what the accounts' weights left of it), counted_micro (what their
+    budgets let through of that).
+    """
+
+    videos: pa.Table
+    reasons: pa.Table
+
+
+def explain(con: Engine, weights: pa.Table, events: InProcess) -> Explained:
+    """What the window of `events`, scored under fairshare_v1, counted, and why.
 
     `weights` as they were used. The counterfactual holds the platform's means and the other viewers' budgets fixed.
     """
     codes = _numbered(viewer_codes(weights), events.log.names)
-    found = groups(events.log, codes, len(CODES))
+    found = groups(events.log, codes, len(CODES), events.rate_femto)
     own = con.sql(signals.sql("own_events")).to_arrow_table()
     ids = events.log.names.videos
     d = events.figures()
@@ -53,7 +68,7 @@ def explain(con: Engine, weights: pa.Table, events: InProcess) -> pa.Table:
         mine = by_video.get(video, [])
         discounted.append(sum(g["units"] - g["weighted_units"] for g in mine if g["code"] not in UNDISPUTED))
         texts.append(json.dumps([*map(_shown, mine), *reports.get(place, [])], separators=(",", ":")))
-    return pa.table(
+    table = pa.table(
         {
             "video_id": videos,
             "discounted_units": np.maximum(0.0, discounted),
@@ -62,6 +77,28 @@ def explain(con: Engine, weights: pa.Table, events: InProcess) -> pa.Table:
             **{f"{name}_without": pa.array(values, from_pandas=True) for name, values in then.items()},
         }
     )
+    return Explained(table, _totals(found, own))
+
+
+def _totals(found: pa.Table, own: pa.Table) -> pa.Table:
+    """Whole numbers before they are summed, so that no order of the rows changes one."""
+    units, own_units = (_with_units(table)["units"].to_numpy() for table in (found, own))
+    code = np.concatenate([found["code"].to_numpy().astype(np.int64), np.full(own.num_rows, CODES.index("own_event"))])
+    nothing = np.zeros(own.num_rows)
+    columns = {
+        "unit_micro": np.concatenate([units, own_units]) * MICRO,
+        "weighted_micro": _micro(np.concatenate([found["weighted_units"].to_numpy(), nothing])),
+        "counted_micro": _micro(np.concatenate([found["paid_units"].to_numpy(), nothing])),
+    }
+    there, at = np.unique(code, return_inverse=True)
+    sums = {name: np.zeros(len(there), np.int64) for name in columns}
+    for name, values in columns.items():
+        np.add.at(sums[name], at, values)
+    return pa.table({"code": pa.array([CODES[one] for one in there], pa.string()), **sums}).sort_by("code")
+
+
+def _micro(values: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+    return np.rint(values * MICRO).astype(np.int64)
 
 
 def viewer_codes(weights: pa.Table) -> pa.Table:

@@ -20,10 +20,10 @@ from core.timewindows import Window
 from viewer_activity import budgets, classic_v1
 from viewer_activity.classic_v1 import Parts
 from viewer_activity.creators import Floats, LatestScores
+from viewer_activity.weighed_log import FEMTO
 from viewer_activity.weighing import Weighing, weighing
 
 NAME = "fairshare_v1"
-FEMTO = 10**15
 
 
 #: Spikes and addresses are no evidence by themselves; what they can show is in the viewers' weights. One counted
@@ -218,11 +218,13 @@ def judge(d: Mapping[str, Floats], rule: Rule = RULE, *, usual: Usual | None = N
     return Judged(eis, ae, cq, li, rc, parts, usual)
 
 
-def weigh_events(con: Engine, window: Window, way: Ways, *, as_of: datetime | None = None) -> Weighing:
+def weigh_events(
+    con: Engine, window: Window, way: Ways, *, as_of: datetime | None = None, to_explain: bool = True
+) -> Weighing:
     """The events of `window` with the weights in the relation `weights` of `con`, for `score`."""
     rule = RULE.components
     units = {word: getattr(rule, f"unit_{word}") for word in ("view", "like", "comment", "share")}
-    return weighing(con, window, way, as_of=as_of, early_us=rule.early_us, units=units)
+    return weighing(con, window, way, as_of=as_of, early_us=rule.early_us, units=units, to_explain=to_explain)
 
 
 def _bring_up(latest: LatestScores, d: Mapping[str, np.ndarray], eis: Floats) -> None:

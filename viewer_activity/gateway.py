@@ -48,11 +48,13 @@ class Mark:
 @dataclass(frozen=True, slots=True)
 class Weighed:
     """What is kept beside the scores of a window whose viewers were weighed: `weights` (user_id, weight, cluster_id,
-    reasons, factors as JSON), `explanations` as `explanations.explain` gives them, `clusters` as `cluster_evidence`.
+    reasons, factors as JSON), `explanations` and `reasons` as `explanations.explain` gives them, `clusters` as
+    `cluster_evidence`.
     """
 
     weights: pa.Table
     explanations: pa.Table
+    reasons: pa.Table
     clusters: pa.Table
 
     def tables(self) -> dict[str, pa.Table]:
@@ -60,6 +62,7 @@ class Weighed:
         return {
             "viewer_weights": self.weights,
             "video_explanations": self.explanations,
+            "window_reasons": self.reasons,
             "viewer_clusters": self.clusters,
         }
 
@@ -287,7 +290,7 @@ class ApiStore:
         span = {"window_start": scored.window.start, "window_end": scored.window.end, "model": scored.model}
         for name, table in scored.kept_beside.items():
             self._pages.delete(name, **_times(scored.window), model=scored.model)
-            rows = [_json_row(span | row, upserts.JSON_COLUMN[name]) for row in table.to_pylist()]
+            rows = [_json_row(span | row, upserts.JSON_COLUMN.get(name)) for row in table.to_pylist()]
             self._pages.upsert(name, rows, key=upserts.BESIDE_KEY[name])
         self._pages.call("refresh_current_eis", {"p_model": scored.model, "p_over_others": scored.leads})
         weighed = scored.weighed_over
@@ -318,6 +321,6 @@ def _times(window: Window) -> dict[str, str]:
     return {"window_start": window.start.isoformat(), "window_end": window.end.isoformat()}
 
 
-def _json_row(row: dict[str, Any], json_column: str) -> dict[str, Any]:
+def _json_row(row: dict[str, Any], json_column: str | None) -> dict[str, Any]:
     times = {name: row[name].isoformat() for name in ("window_start", "window_end")}
-    return row | times | {json_column: json.loads(row[json_column])}
+    return row | times | ({json_column: json.loads(row[json_column])} if json_column else {})

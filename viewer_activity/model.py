@@ -105,21 +105,23 @@ def score_window(
     as_of: datetime | None = None,
     with_quiet: bool = False,
     labels: pa.Table | None = None,
+    to_explain: bool = True,
 ) -> WindowScores:
     """Scores `window` from the relations `users`, `videos` and `events` in `con`; `seen` reaches back to the first
-    event. `labels` (columns of core.tables.LABELS) are what people decided about accounts; rules that weigh nobody
-    have no use for them. Raises BadInput for a rule that is not known.
+    event. What is not `to_explain` lets go of the log on the way. `labels` (columns of core.tables.LABELS) are what
+    people decided about accounts; rules that weigh nobody have no use for them. Raises BadInput for a rule that is not
+    known.
     """
     by_day = model_named(name).by_day
     latest = LatestScores.of_videos(videos)
     if by_day is not None:
         return WindowScores(by_day(con, seen, latest=latest, as_of=as_of, with_quiet=with_quiet), None)
     labels = LABELS.schema.empty_table() if labels is None else labels
-    way = ways(con)
+    way = ways(con, to_explain=to_explain)
     weights = decided(weigh(con, window, as_of=as_of, way=way), labels, window.end)
     said = {"report_weight": report_weights(weights, labels), "cleared": are_cleared(weights, labels, window.end)}
     columns = {name: weights[name] for name in ("user_id", "weight", "cluster_id")}
     con.register("weights", pa.table(columns | {name: pa.array(values) for name, values in said.items()}))
-    events = fairshare_v1.weigh_events(con, window, way, as_of=as_of)
+    events = fairshare_v1.weigh_events(con, window, way, as_of=as_of, to_explain=to_explain)
     days = fairshare_v1.score(con, events, latest=latest, with_quiet=with_quiet)
     return WindowScores(days, Weighed(weights, way, events))

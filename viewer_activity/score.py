@@ -129,10 +129,12 @@ class _Run:
         labels = self.store.labels()
         found = score_window(self.con, self.model, window, seen=window, videos=videos, labels=labels)
         weights, acts, way = found.in_process()
+        explained = explain(self.con, weights, acts)
         weighed = Weighed(
-            kept_weights(self.con, weights, acts.log.users()),
-            explain(self.con, weights, acts),
-            cluster_evidence(self.con, weights, way),
+            weights=kept_weights(self.con, weights, acts.log.users()),
+            explanations=explained.videos,
+            reasons=explained.reasons,
+            clusters=cluster_evidence(self.con, weights, way),
         )
         self.store.write(Scored(window, self.model, found.days, events, weighed, leads=self.model == DEFAULT))
         starts = found.days["window_start"].to_pylist()

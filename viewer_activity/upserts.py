@@ -13,7 +13,7 @@ SCORE_COLUMNS = (
 )  # fmt: skip
 SCORE_KEY = ("video_id", "window_start", "window_end", "model")
 _SPAN = ("window_start", "window_end", "model")
-#: What is kept beside the scores of a weighed window: the table's own key, its other columns, the one that is JSON.
+#: What is kept beside the scores of a weighed window: the table's own key, its other columns.
 _BESIDE = {
     "viewer_weights": ("user_id", ("weight", "factors", "cluster_id", "reasons")),
     "video_explanations": (
@@ -23,8 +23,10 @@ _BESIDE = {
             "early_boost_without",
         ),
     ),
+    "window_reasons": ("code", ("unit_micro", "weighted_micro", "counted_micro")),
     "viewer_clusters": ("cluster_id", ("accounts", "counted_as", "evidence")),
 }  # fmt: skip
+#: The column that is JSON, where there is one.
 JSON_COLUMN = {"viewer_weights": "factors", "video_explanations": "groups", "viewer_clusters": "evidence"}
 BESIDE_KEY = {name: (*_SPAN, key) for name, (key, _) in _BESIDE.items()}
 
@@ -62,7 +64,7 @@ def keep_beside(name: str, window: Window, model: str) -> list[str]:
     """From `NAME_in`: the rows of the window become these, and those that are the same stay untouched."""
     key, others = _BESIDE[name]
     span = f"{literal(window.start)}, {literal(window.end)}, {word(model)}"
-    values = ", ".join(f"{column}::jsonb" if column == JSON_COLUMN[name] else column for column in (key, *others))
+    values = ", ".join(f"{column}::jsonb" if column == JSON_COLUMN.get(name) else column for column in (key, *others))
     gone = f"""
 delete from public.{name} kept
 where (window_start, window_end, model) = ({span}) and not exists (select from {name}_in n where n.{key} = kept.{key})

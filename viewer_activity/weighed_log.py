@@ -32,7 +32,7 @@ from core.event_log import (
 from core.timewindows import DAY_US, Window
 
 Bools = npt.NDArray[np.bool_]
-NANO, WHOLE = 10**9, 1000
+NANO, FEMTO, WHOLE = 10**9, 10**15, 1000
 #: Which of the accounts' shares to look at, by account and thousandths.
 Keep = Callable[[SmallInts, Ints | npt.NDArray[np.uint16]], Bools]
 VIEW, LIKE, COMMENT, REPORT = (1 << KIND[word] for word in ("view", "like", "comment", "report"))

@@ -15,6 +15,7 @@ from bot_account_detection.by_sorting import BySorting
 from bot_account_detection.ways import Ways
 from core.engine import Engine
 from core.event_log import NEVER_US, Floats, Ints
+from core.lean import give_back
 from core.timewindows import Window
 from viewer_activity import signals
 from viewer_activity.weighed_log import NANO, Keep, Viewers, WeighedLog
@@ -36,18 +37,26 @@ class Weighing(Protocol):
 
 
 def weighing(
-    con: Engine, window: Window, way: Ways, *, as_of: datetime | None, early_us: int, units: dict[str, int]
+    con: Engine,
+    window: Window,
+    way: Ways,
+    *,
+    as_of: datetime | None,
+    early_us: int,
+    units: dict[str, int],
+    to_explain: bool = True,
 ) -> Weighing:
     """The events of `window` under the relation `weights` (user_id, weight, cluster_id, report_weight, cleared).
 
     `con` holds `users`, `videos` and `events` too, and where `way` has weighed the window, its `discounts`. `units` are
-    those of each kind of act, `early_us` is how long after the upload a view is an early one.
+    those of each kind of act, `early_us` is how long after the upload a view is an early one. What is not `to_explain`
+    is asked for its figures once, and the log is let go on the way.
     """
     days = signals.set_up(con, window, as_of)
     con.execute(f"set variable early_us = {early_us}")
     con.execute(signals.sql("video_index"))
     if isinstance(way, BySorting):
-        return InProcess(con, window, way, days["as_of_us"], early_us, units)
+        return InProcess(con, window, way, days["as_of_us"], early_us, units, to_explain=to_explain)
     return ByStatements(con, units)
 
 
@@ -78,9 +87,17 @@ class InProcess:
     """Sorted arrays."""
 
     def __init__(
-        self, con: Engine, window: Window, way: BySorting, as_of_us: Ints, early_us: int, units: dict[str, int]
+        self,
+        con: Engine,
+        window: Window,
+        way: BySorting,
+        as_of_us: Ints,
+        early_us: int,
+        units: dict[str, int],
+        *,
+        to_explain: bool,
     ) -> None:
-        self._con, self._as_of_us = con, as_of_us
+        self._con, self._as_of_us, self._to_explain = con, as_of_us, to_explain
         self._accounts = viewer_trust.Accounts.of(
             way.log.names.users,
             con.sql(
@@ -102,7 +119,13 @@ class InProcess:
             threads=way.threads,
         )
         self._given = self.log.given()
-        self._rate_femto = np.zeros(len(way.log.names.users), np.int64)
+        if not to_explain:
+            for acts in way.log.acts:
+                acts.forget("ts_us")
+            way.log.acts.clear()
+            give_back()
+        #: What a thousandth of a unit of each account is worth.
+        self.rate_femto = np.zeros(len(way.log.names.users), np.int64)
         self._whole: dict[bool, Figures] = {}
 
     def given(self) -> tuple[Ints, Floats]:
@@ -110,7 +133,7 @@ class InProcess:
         return units, self.log.viewers.weight_nano[who] / NANO
 
     def set_rates(self, rate_femto: Ints) -> None:
-        self._rate_femto[self._given[0]] = rate_femto
+        self.rate_femto[self._given[0]] = rate_femto
         self._whole = {}
 
     def figures(self, *, with_quiet: bool = False, keep: Keep | None = None) -> Figures:
@@ -118,10 +141,13 @@ class InProcess:
         if keep is None and with_quiet in self._whole:
             return self._whole[with_quiet]
         tables = {
-            "weighted_audience": self.log.audience(self._rate_femto, keep),
+            "weighted_audience": self.log.audience(self.rate_femto, keep),
             "weighted_trust": self.log.trust(self._accounts, self._as_of_us, keep),
             "weighted_devices": self.log.devices(keep),
         }
+        if not self._to_explain:
+            self.log.shares.clear()
+            give_back()
         for name, table in tables.items():
             self._con.register(name, table)
         found = _read(self._con, with_quiet)

@@ -4,15 +4,17 @@ from datetime import UTC, datetime
 
 import streamlit as st
 
-from frontend import explaining, explanation_reads, readers, shell
+from frontend import explaining, explanation_reads, readers, reviews, shell
 from frontend.navigation import Role
 from ui import cards, formats
+from viewer_activity.reviews import of_video as reviews_of
 
 MOST = 3
 
 me = shell.require("explanations")
 fmt = formats.reader_formats()
 cards.page_head("Explanations", "What came from whom, what it counted as, and what you can do about it.")
+reviews.said()
 if Role.REVIEWER in me.roles:
     windows = explanation_reads.read_windows(me.client)
     if not windows:
@@ -44,4 +46,6 @@ for one in found:
     explaining.video_panel(one, days, pay=pay, standing=standing, fmt=fmt, key=f"explained_{one.video_id}")
     if Role.REVIEWER in me.roles:
         explaining.reports_form(me, one)
+    else:
+        reviews.creators_panel(me, one, reviews_of(me.client, one.video_id, one.start, one.end), fmt=fmt)
 st.caption(f"As of {fmt.moment(datetime.now(UTC))}.")

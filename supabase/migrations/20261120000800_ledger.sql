@@ -15,26 +15,41 @@
 --
 -- Append-only four times over: no role may update or delete (service_role included), a row trigger, a truncate trigger,
 -- and corrections are reversals. `post_ledger_transaction` is the only writer.
+--
+-- What a single value has to be is said by its type: a rule of a type is read when a value comes in, a rule of a table
+-- at each statement, also at the ten thousandth that moves a balance and leaves kind and currency as they are.
+
+create domain public.account_kind as text constraint account_kind_is_known check (value in (
+  'platform_revenue', 'platform_fee', 'pool_clearing', 'residual', 'creator_available', 'creator_reserve',
+  'creator_carried', 'creator_payout_pending', 'creator_receivable', 'payouts_paid'));
+comment on domain public.account_kind is 'Which of an owner''s accounts; explained in the migration.';
+create domain public.ledger_currency as text constraint ledger_currency_is_three_letters check (value ~ '^[A-Z]{3}$');
+comment on domain public.ledger_currency is 'A currency''s three letters.';
+create domain public.transaction_kind as text
+  constraint transaction_kind_is_a_word check (value ~ '^[a-z][a-z_]+$' and length(value) <= 40);
+comment on domain public.transaction_kind is 'A word that says why money moves.';
+create domain public.posting_key as text
+  constraint idempotency_key_is_not_empty check (length(value) between 1 and 200);
+comment on domain public.posting_key is 'The caller''s name for one posting; used once.';
+create domain public.entry_cents as bigint constraint no_zero_entry check (value <> 0);
+comment on domain public.entry_cents is 'Cents that an entry adds or takes; never 0.';
+revoke all on type public.account_kind, public.ledger_currency, public.transaction_kind, public.posting_key,
+  public.entry_cents from public, anon, authenticated, service_role;
 
 create table public.ledger_accounts (
   id bigint generated always as identity primary key,
-  kind text not null,
+  kind public.account_kind not null,
   user_id bigint references public.users (id),
-  currency text not null,
+  currency public.ledger_currency not null,
   balance_cents bigint not null default 0,
   version bigint not null default 0,
-  allow_negative boolean not null generated always as (kind in ('platform_revenue', 'creator_receivable')) stored,
+  allow_negative boolean not null,
   created_at timestamptz not null default now(),
-  constraint account_kind_is_known check (kind in (
-    'platform_revenue', 'platform_fee', 'pool_clearing', 'residual', 'creator_available', 'creator_reserve',
-    'creator_carried', 'creator_payout_pending', 'creator_receivable', 'payouts_paid')),
-  constraint creator_accounts_have_an_owner check (starts_with(kind, 'creator_') = (user_id is not null)),
-  constraint account_currency_is_three_letters check (currency ~ '^[A-Z]{3}$'),
   constraint no_overdraft check (allow_negative or balance_cents >= 0)
 ) with (fillfactor = 60); -- room for the next balance on the same page: no index is touched by an update
 comment on table public.ledger_accounts is 'Accounts with their running balance. Kinds are explained in the migration.';
 comment on column public.ledger_accounts.version is 'How many entries the account has; the latest entry carries this number.';
-comment on column public.ledger_accounts.allow_negative is 'Follows from the kind.';
+comment on column public.ledger_accounts.allow_negative is 'Follows from the kind; see the trigger.';
 -- One account per kind, owner and currency. -1 stands for "the platform": a null could be found by no index.
 create unique index one_account_per_kind_owner_and_currency
   on public.ledger_accounts (kind, coalesce(user_id, -1), currency);
@@ -42,37 +57,32 @@ create index ledger_accounts_by_user on public.ledger_accounts (user_id) where u
 
 create table public.ledger_transactions (
   id bigint generated always as identity primary key,
-  idempotency_key text not null,
-  kind text not null,
-  request_hash text not null,
-  currency text not null,
+  idempotency_key public.posting_key not null,
+  kind public.transaction_kind not null,
+  currency public.ledger_currency not null,
   event_at timestamptz not null,
   created_at timestamptz not null default now(),
   reverses bigint references public.ledger_transactions (id),
   memo text,
   revenue_window_id bigint,
-  constraint one_transaction_per_idempotency_key unique (idempotency_key),
-  constraint idempotency_key_is_not_empty check (length(idempotency_key) between 1 and 200),
-  constraint transaction_kind_is_a_word check (kind ~ '^[a-z][a-z_]{1,39}$'),
-  constraint transaction_currency_is_three_letters check (currency ~ '^[A-Z]{3}$')
+  constraint one_transaction_per_idempotency_key unique (idempotency_key)
 );
 create unique index one_reversal_per_transaction on public.ledger_transactions (reverses) where reverses is not null;
 comment on table public.ledger_transactions is 'What happened, once per idempotency key.';
 comment on column public.ledger_transactions.event_at is 'When it happened; created_at is when it was written.';
-comment on column public.ledger_transactions.request_hash is 'SHA-256 of the request, to tell a retry from another request.';
 comment on column public.ledger_transactions.reverses is 'The transaction that this one takes back, entry for entry.';
 
 create table public.ledger_entries (
-  id bigint generated always as identity primary key,
+  id bigint generated always as identity,
   transaction_id bigint not null references public.ledger_transactions (id),
   account_id bigint not null references public.ledger_accounts (id),
-  amount_cents bigint not null,
+  amount_cents public.entry_cents not null,
   account_version bigint not null,
   balance_after_cents bigint not null,
-  constraint no_zero_entry check (amount_cents <> 0),
-  constraint versions_of_an_account_are_unique unique (account_id, account_version)
+  constraint versions_of_an_account_are_unique primary key (account_id, account_version)
 );
-comment on table public.ledger_entries is 'Entries, each with its account''s number and balance after it.';
+comment on table public.ledger_entries is
+  'Entries, each with its account''s number (that names it) and balance after it; id is the order of all.';
 create index ledger_entries_by_transaction on public.ledger_entries (transaction_id);
 
 alter table public.ledger_accounts enable row level security;
@@ -114,8 +124,24 @@ create trigger ledger_entries_are_append_only before update or delete on public.
 create trigger ledger_entries_are_never_truncated before truncate on public.ledger_entries
   for each statement execute function public.refuse_truncate();
 
--- An account's balance moves only together with its version, and it never changes its owner, kind or currency. The
--- condition stands in the trigger, where it costs nothing on the hundreds of thousands of rows of a close.
+-- An account opens empty and by the rules, its balance moves only together with its version, and it never changes its
+-- owner, kind or currency. Conditions stand in the triggers, where they cost nothing on the hundreds of thousands of rows
+-- of a close; and no trigger runs before a row is updated, as that would lock and read each account once more.
+create function public.refuse_account() returns trigger
+language plpgsql set search_path = '' as $$
+begin
+  raise exception 'an account of kind % does not open like this', new.kind using errcode = 'check_violation',
+    constraint = 'an_account_opens_empty_and_creators_own_theirs', table = tg_table_name;
+end
+$$;
+comment on function public.refuse_account() is 'Trigger: refuses an account that opens against the rules.';
+create trigger ledger_accounts_open_by_the_rules after insert on public.ledger_accounts
+  for each row when (
+    starts_with(new.kind, 'creator_') is distinct from (new.user_id is not null)
+    or new.allow_negative is distinct from (new.kind in ('platform_revenue', 'creator_receivable'))
+    or new.balance_cents <> 0 or new.version <> 0)
+  execute function public.refuse_account();
+
 create function public.refuse_account_change() returns trigger
 language plpgsql set search_path = '' as $$
 begin
@@ -124,12 +150,13 @@ begin
 end
 $$;
 comment on function public.refuse_account_change() is 'Trigger: balances move only with new entries.';
-revoke all on function public.refuse_account_change() from public, anon, authenticated, service_role;
-create trigger ledger_accounts_move_with_entries before update on public.ledger_accounts
-  for each row when (
-    new.version <= old.version
-    or (new.id, new.kind, new.user_id, new.currency) is distinct from (old.id, old.kind, old.user_id, old.currency))
-  execute function public.refuse_account_change();
+revoke all on function public.refuse_account(), public.refuse_account_change()
+  from public, anon, authenticated, service_role;
+create trigger ledger_accounts_stay_whose_they_are
+  before update of id, kind, user_id, currency, allow_negative, created_at on public.ledger_accounts
+  for each statement execute function public.refuse_account_change();
+create trigger ledger_accounts_move_with_entries after update on public.ledger_accounts
+  for each row when (new.version <= old.version) execute function public.refuse_account_change();
 create trigger ledger_accounts_are_never_deleted before delete on public.ledger_accounts
   for each row execute function public.refuse_account_change();
 create trigger ledger_accounts_are_never_truncated before truncate on public.ledger_accounts

@@ -10,7 +10,7 @@ begin
       using errcode = '22Z12', detail = jsonb_build_object('clock', p_clock)::text;
   end if;
   return query
-  select a.id, a.kind, a.user_id, a.currency, sum(e.amount_cents)::bigint, count(*)
+  select a.id, a.kind::text, a.user_id, a.currency::text, sum(e.amount_cents)::bigint, count(*)
   from public.ledger_entries e
   join public.ledger_transactions t on t.id = e.transaction_id
   join public.ledger_accounts a on a.id = e.account_id

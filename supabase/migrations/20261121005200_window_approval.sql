@@ -4,12 +4,22 @@
 --
 -- A job's request above the limit waits for one admin: the first person is whoever gave the job its figures.
 --
--- Raises 22Z01 the key stands for another request, 22Z42 the proposal is settled already, 22Z43 a second person is needed.
+-- A proposal that nobody decides is void after seven days: who approves then would approve what nobody remembers. A void
+-- or withdrawn one leaves its key free, so that the same request can be made anew; a rejected key never closes.
+--
+-- Raises 22Z01 the key stands for another request, 22Z42 the proposal is settled already, 22Z43 a second person is needed,
+-- 22ZG0 its time is over.
+
+create function public.proposal_lifetime() returns interval
+language sql immutable set search_path = '' as $$
+  select interval '168 hours'
+$$;
+comment on function public.proposal_lifetime() is 'How long a proposal may be decided: seven days, in hours, so that no change of clocks moves it.';
 
 create table public.window_proposals (
   id bigint generated always as identity primary key,
   action text not null,
-  idempotency_key text not null unique,
+  idempotency_key text not null,
   request_hash text not null,
   request jsonb not null,
   summary jsonb not null,
@@ -17,13 +27,17 @@ create table public.window_proposals (
   status text not null default 'open',
   proposed_by uuid,
   proposed_at timestamptz not null default now(),
+  expires_at timestamptz not null default now() + public.proposal_lifetime(),
   decided_by uuid,
   decided_at timestamptz,
   reason text,
   constraint proposal_action_is_known check (action in ('close', 'reverse')),
-  constraint proposal_status_is_known check (status in ('open', 'approved', 'rejected')),
-  constraint a_decision_has_a_person_and_a_time check ((status <> 'open') = (decided_at is not null and decided_by is not null)),
-  constraint a_rejection_says_why check (status <> 'rejected' or length(reason) between 1 and 2000),
+  constraint proposal_status_is_known check (status in ('open', 'approved', 'rejected', 'withdrawn', 'expired')),
+  constraint an_end_has_a_time check ((status <> 'open') = (decided_at is not null)),
+  constraint a_decision_has_a_person check ((status in ('approved', 'rejected', 'withdrawn')) = (decided_by is not null)),
+  constraint a_rejection_says_why check (status not in ('rejected', 'withdrawn') or length(reason) between 1 and 2000),
+  constraint nothing_is_approved_too_late check (status <> 'approved' or decided_at < expires_at),
+  constraint withdrawn_by_who_proposed check (status <> 'withdrawn' or decided_by = proposed_by),
   constraint approved_by_another check (status <> 'approved' or decided_by is distinct from proposed_by)
 );
 comment on table public.window_proposals is 'Closes and reversals that wait for a second admin, or that one has decided.';
@@ -31,13 +45,18 @@ comment on column public.window_proposals.request is 'The whole request; what is
 comment on column public.window_proposals.summary is 'The totals that it would have, as computed when it was proposed.';
 comment on column public.window_proposals.why is 'Which rule asks for the second person.';
 comment on column public.window_proposals.proposed_by is 'auth.users.id; null for a job.';
+comment on column public.window_proposals.expires_at is
+  'From then on it can not be decided; its status says so once somebody asks with its key again.';
+-- A void or withdrawn request may be made again under its key.
+create unique index one_standing_proposal_per_key on public.window_proposals (idempotency_key)
+  where status in ('open', 'approved', 'rejected');
 
 alter table public.window_proposals enable row level security;
 revoke all on public.window_proposals from public, anon, authenticated, service_role;
 revoke all on sequence public.window_proposals_id_seq from public, anon, authenticated, service_role;
 -- Not the request: it is large, and approving it does not need a copy.
-grant select (id, action, idempotency_key, summary, why, status, proposed_by, proposed_at, decided_by, decided_at, reason)
-  on public.window_proposals to authenticated, service_role;
+grant select (id, action, idempotency_key, summary, why, status, proposed_by, proposed_at, expires_at, decided_by,
+  decided_at, reason) on public.window_proposals to authenticated, service_role;
 create policy "Admins read every proposal" on public.window_proposals
   for select to authenticated using ((select public.is_admin()));
 
@@ -94,17 +113,26 @@ comment on function public.propose(text, text, text, jsonb, jsonb, text) is 'Kee
 create function public.proposal_answer(p_proposal public.window_proposals, p_replayed boolean) returns jsonb
 language sql stable set search_path = '' as $$
   select jsonb_build_object('status', case p_proposal.status when 'open' then 'awaiting_approval' else p_proposal.status end,
-    'proposal_id', p_proposal.id, 'why', p_proposal.why, 'reason', p_proposal.reason, 'replayed', p_replayed)
+    'proposal_id', p_proposal.id, 'expires_at', p_proposal.expires_at, 'why', p_proposal.why, 'reason', p_proposal.reason, 'replayed', p_replayed)
 $$;
 comment on function public.proposal_answer(public.window_proposals, boolean) is 'What a caller is told of a proposal.';
 
--- The request that a key stands for, whatever became of it: the first answer, or nothing where the key is new.
+-- The request that a key stands for: the first answer, or nothing where the key is new or free again.
 create function public.known_answer(p_action text, p_idempotency_key text, p_hash text) returns jsonb
-language plpgsql stable security definer set search_path = '' as $$
+language plpgsql security definer set search_path = '' as $$
 declare
   v_proposal public.window_proposals;
 begin
-  select * into v_proposal from public.window_proposals p where p.idempotency_key = p_idempotency_key;
+  update public.window_proposals p set status = 'expired', decided_at = now()
+  where p.idempotency_key = p_idempotency_key and p.status = 'open' and p.expires_at <= now()
+  returning * into v_proposal;
+  if found then
+    perform public.record_audit('proposal.expired', 'window_proposals', v_proposal.id::text,
+      jsonb_build_object('action', v_proposal.action, 'expires_at', v_proposal.expires_at));
+    return null;
+  end if;
+  select * into v_proposal from public.window_proposals p
+  where p.idempotency_key = p_idempotency_key and p.status in ('open', 'approved', 'rejected');
   if not found then
     return null;
   elsif v_proposal.request_hash <> p_hash or v_proposal.action <> p_action then
@@ -116,12 +144,14 @@ begin
 end
 $$;
 comment on function public.known_answer(text, text, text) is
-  'The answer that a proposal''s key was given, null for a new key; raises 22Z01 for another request.';
+  'The answer that a proposal''s key was given, null for a new or free key; raises 22Z01 for another request.';
 
+-- The hosted data API ends what a signed-in person asks for after 8 seconds, unless the function itself says how long it
+-- may take; a minute is the most.
 create function public.close_revenue_window(
   p_idempotency_key text, p_window jsonb, p_shares jsonb, p_allocations jsonb
 ) returns jsonb
-language plpgsql security definer set search_path = '' as $$
+language plpgsql security definer set search_path = '' set statement_timeout = '60s' as $$
 declare
   v_policy jsonb;
   v_hash text;
@@ -191,7 +221,7 @@ $$;
 comment on function public.lock_windows() is 'One close or reversal at a time, until the transaction ends.';
 
 create function public.decide_proposal(p_proposal_id bigint, p_approve boolean, p_reason text default null) returns jsonb
-language plpgsql security definer set search_path = '' as $$
+language plpgsql security definer set search_path = '' set statement_timeout = '60s' as $$
 declare
   v_proposal public.window_proposals;
   v_answer jsonb;
@@ -210,6 +240,10 @@ begin
     end if;
     raise exception 'the proposal % was % before', p_proposal_id, v_proposal.status
       using errcode = '22Z42', detail = jsonb_build_object('proposal_id', p_proposal_id, 'status', v_proposal.status)::text;
+  elsif v_proposal.expires_at <= now() then
+    raise exception 'the proposal % had to be decided before % (UTC) and is void: ask for it anew', p_proposal_id,
+      to_char(v_proposal.expires_at at time zone 'UTC', 'YYYY-MM-DD HH24:MI') using errcode = '22ZG0',
+      detail = jsonb_build_object('proposal_id', p_proposal_id, 'expires_at', v_proposal.expires_at)::text;
   elsif not p_approve and coalesce(length(p_reason), 0) not between 1 and 2000 then
     raise exception 'a rejection needs a reason of at most 2000 letters'
       using errcode = '22Z12', detail = jsonb_build_object('proposal_id', p_proposal_id)::text;
@@ -218,11 +252,12 @@ begin
       using errcode = '22Z43', detail = jsonb_build_object('proposal_id', p_proposal_id)::text;
   end if;
 
-  update public.window_proposals set status = case when p_approve then 'approved' else 'rejected' end,
+  update public.window_proposals set status = case when p_approve then 'approved'
+      when proposed_by = (select auth.uid()) then 'withdrawn' else 'rejected' end,
     decided_by = (select auth.uid()), decided_at = now(), reason = p_reason
   where id = p_proposal_id returning * into v_proposal;
-  perform public.record_audit(case when p_approve then 'proposal.approved' else 'proposal.rejected' end,
-    'window_proposals', p_proposal_id::text, v_proposal.summary || jsonb_build_object('action', v_proposal.action), p_reason);
+  perform public.record_audit('proposal.' || v_proposal.status, 'window_proposals', p_proposal_id::text,
+    v_proposal.summary || jsonb_build_object('action', v_proposal.action), p_reason);
   if not p_approve then
     return public.proposal_answer(v_proposal, false);
   elsif v_proposal.action = 'reverse' then
@@ -238,9 +273,9 @@ begin
 end
 $$;
 comment on function public.decide_proposal(bigint, boolean, text) is
-  'Another admin approves a proposal, which carries it out, or any admin rejects it with a reason.';
+  'Another admin approves a proposal in time, which carries it out, or any admin ends it with a reason: rejected, or withdrawn by whoever proposed it.';
 
-revoke all on function public.guard_proposal(), public.second_person_needed(text, integer, jsonb, bigint),
+revoke all on function public.proposal_lifetime(), public.guard_proposal(), public.second_person_needed(text, integer, jsonb, bigint),
   public.propose(text, text, text, jsonb, jsonb, text), public.proposal_answer(public.window_proposals, boolean),
   public.known_answer(text, text, text), public.close_revenue_window(text, jsonb, jsonb, jsonb), public.lock_windows(),
   public.decide_proposal(bigint, boolean, text) from public, anon, authenticated, service_role;

@@ -141,7 +141,7 @@ comment on function public.write_reversal(text, text, bigint, text, uuid, uuid) 
 
 create function public.reverse_revenue_window(p_idempotency_key text, p_revenue_window_id bigint, p_reason text)
 returns jsonb
-language plpgsql security definer set search_path = '' as $$
+language plpgsql security definer set search_path = '' set statement_timeout = '60s' as $$
 declare
   v_hash text;
   v_done public.window_reversals;

@@ -71,7 +71,7 @@ comment on function public.statement_figures(public.revenue_windows) is
   'Each creator''s steps of a window, signed, so that they sum to what became available.';
 
 create function public.issue_statements(p_revenue_window_id bigint) returns jsonb
-language plpgsql security definer set search_path = '' set work_mem = '64MB' as $$
+language plpgsql security definer set search_path = '' set statement_timeout = '60s' set work_mem = '64MB' as $$
 declare
   v_window public.revenue_windows;
   v_prefix text;
@@ -106,46 +106,6 @@ end
 $$;
 comment on function public.issue_statements(bigint) is 'Issues the statements of a closed window, all or none, once.';
 
-create function public.platform_figures(p_revenue_window_id bigint) returns jsonb
-language plpgsql stable security definer set search_path = '' as $$
-declare
-  v_window public.revenue_windows;
-begin
-  if not public.is_job() and public.is_admin() is distinct from true then
-    raise exception 'only an admin may read the platform''s report' using errcode = '42501';
-  end if;
-  select * into v_window from public.revenue_windows w where w.id = p_revenue_window_id;
-  if not found then
-    return null;
-  end if;
-  return (
-    select to_jsonb(v_window) - '{idempotency_key,request_hash,result,closed_by,approved_by,closed_at,ledger_transaction_id,id}'::text[]
-      || jsonb_build_object('creators', count(*), 'paid_creators', count(*) filter (where a.capped_cents > 0),
-        'platform_fee_cents', coalesce(sum(a.platform_fee_cents), 0), 'reserve_cents', coalesce(sum(a.reserve_cents), 0),
-        'pay_now_cents', coalesce(sum(a.pay_now_cents), 0), 'carried_cents', coalesce(sum(a.carried_cents), 0),
-        'released_carry_cents', coalesce(sum(a.released_carry_cents), 0))
-    from public.window_allocations a where a.revenue_window_id = v_window.id
-  ) || (
-    select jsonb_build_object('videos', count(*), 'units', coalesce(sum(s.eng_units::numeric), 0),
-      'counted_units', coalesce(round(sum(coalesce(s.counted_units, s.eng_units)::numeric), 3), 0))
-    from public.video_rev_shares s where s.revenue_window_id = v_window.id
-  ) || jsonb_build_object('withheld', coalesce((
-    -- Less than the share because of a limit, by the cap that was in force; or no share at all, since nothing counted.
-    select jsonb_agg(to_jsonb(r) order by r.reason) from (
-      select case when a.capped_cents = a.alloc_cents then 'no_value_units'
-          when a.cap_cents = 0 then 'kyc_level_0_or_unknown' else 'over_limit_of_kyc' end as reason,
-        count(*) as creators, sum(a.alloc_cents - a.capped_cents) as cents
-      from public.window_allocations a
-      where a.revenue_window_id = v_window.id and (a.capped_cents < a.alloc_cents or not exists (
-        select from public.video_rev_shares s
-        where s.revenue_window_id = v_window.id and s.creator_id = a.creator_id and s.vu > 0))
-      group by 1
-    ) r), '[]'));
-end
-$$;
-comment on function public.platform_figures(bigint) is
-  'The platform''s report of a window: pool, paid, fee, reserve, residual, units counted and not, withheld by reason.';
-
-revoke all on function public.statement_figures(public.revenue_windows), public.issue_statements(bigint),
-  public.platform_figures(bigint) from public, anon, authenticated, service_role;
-grant execute on function public.issue_statements(bigint), public.platform_figures(bigint) to authenticated, service_role;
+revoke all on function public.statement_figures(public.revenue_windows), public.issue_statements(bigint)
+  from public, anon, authenticated, service_role;
+grant execute on function public.issue_statements(bigint) to authenticated, service_role;

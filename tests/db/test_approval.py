@@ -146,7 +146,7 @@ def test_what_changed_since_the_proposal_refuses_the_approval_and_leaves_it_open
 def test_a_rejection_says_why_and_its_key_never_closes(sql_db: psycopg.Connection, world: World) -> None:
     number = propose(sql_db, world)["proposal_id"]
     assert refused(sql_db, world, "second", number, approve=False) == "22Z12"
-    decide(sql_db, world, "admin", number, approve=False, reason="wrong costs")
+    decide(sql_db, world, "second", number, approve=False, reason="wrong costs")
     answer = propose(sql_db, world)
     assert (answer["status"], answer["reason"]) == ("rejected", "wrong costs")
     assert rows(sql_db)[:2] == [0, 0]
@@ -204,3 +204,85 @@ def test_two_admins_close_one_window_at_once_one_wins_and_the_other_is_told_so(
     assert loser[0] == "22Z03"
     assert "the closed window" in loser[1]
     assert one(sql_db, "select count(*) from ledger_transactions") == 1
+
+
+def expiring(db: psycopg.Connection, number: int, *, microseconds: int) -> None:
+    """Moves the end to so many microseconds after this transaction's time."""
+    db.execute("set local session_replication_role = replica")
+    move = "update window_proposals set expires_at = now() + %s * interval '1 microsecond' where id = %s"
+    db.execute(move, (microseconds, number))
+    db.execute("set local session_replication_role = origin")
+
+
+def test_a_proposal_may_be_decided_for_seven_days(sql_db: psycopg.Connection, world: World) -> None:
+    asked = propose(sql_db, world)
+    left = "select extract(epoch from expires_at - proposed_at)::bigint from window_proposals"
+    assert one(sql_db, left) == 7 * 86_400
+    assert asked["expires_at"][:10] == str(one(sql_db, "select (now() + interval '168 hours')::date"))
+
+
+@pytest.mark.parametrize("microseconds", [1, 0, -1])
+@pytest.mark.parametrize("approve", [True, False])
+def test_a_microsecond_before_its_end_it_is_decided_and_from_then_on_void(
+    approve: bool, microseconds: int, sql_db: psycopg.Connection, world: World
+) -> None:
+    number = propose(sql_db, world)["proposal_id"]
+
+    def late() -> Any:
+        with sql_db.transaction():
+            expiring(sql_db, number, microseconds=microseconds)
+            return decide(sql_db, world, "second", number, approve=approve, reason="looked at")
+
+    if microseconds > 0:
+        assert late()["status"] == ("closed" if approve else "rejected")
+        return
+    with pytest.raises(psycopg.Error) as caught:
+        late()
+    assert caught.value.sqlstate == "22ZG0"
+    assert "had to be decided before" in str(caught.value)
+    assert rows(sql_db)[:2] == [0, 0]
+
+
+def test_nor_is_it_approved_too_late_past_the_function(sql_db: psycopg.Connection, world: World) -> None:
+    number = propose(sql_db, world)["proposal_id"]
+    expired(sql_db, number)
+    with pytest.raises(psycopg.errors.CheckViolation):
+        sql_db.execute(
+            "update window_proposals set status = 'approved', decided_by = %s, decided_at = now()",
+            (world.logins["second"],),
+        )
+
+
+def expired(db: psycopg.Connection, number: int) -> None:
+    with db.transaction():
+        expiring(db, number, microseconds=0)
+
+
+def test_a_void_request_is_made_anew_under_its_key_with_the_figures_of_the_day(
+    sql_db: psycopg.Connection, world: World
+) -> None:
+    first = propose(sql_db, world)["proposal_id"]
+    expired(sql_db, first)
+    second = propose(sql_db, world, cents=6_000)
+    assert (second["status"], second["replayed"]) == ("awaiting_approval", False)
+    states = sql_db.execute("select id, status, decided_by from window_proposals order by id").fetchall()
+    assert states == [(first, "expired", None), (second["proposal_id"], "open", None)]
+    assert one(sql_db, "select count(*) from audit_log where action = 'proposal.expired'") == 1
+    assert refused(sql_db, world, "second", first, approve=True) == "22Z42"
+    assert decide(sql_db, world, "second", second["proposal_id"], approve=True)["pool_cents"] == 6_000
+
+
+def test_who_proposed_may_withdraw_and_ask_again(sql_db: psycopg.Connection, world: World) -> None:
+    number = propose(sql_db, world)["proposal_id"]
+    assert decide(sql_db, world, "admin", number, approve=False, reason="wrong costs")["status"] == "withdrawn"
+    assert one(sql_db, "select action from audit_log order by id desc limit 1") == "proposal.withdrawn"
+    assert refused(sql_db, world, "second", number, approve=True) == "22Z42"
+    again = propose(sql_db, world, cents=6_000)
+    assert (again["status"], again["replayed"]) == ("awaiting_approval", False)
+
+
+def test_what_was_rejected_stays_rejected_whoever_asks_again(sql_db: psycopg.Connection, world: World) -> None:
+    """Only whoever proposed withdraws: another admin's no is final for the key."""
+    number = propose(sql_db, world)["proposal_id"]
+    assert decide(sql_db, world, "second", number, approve=False, reason="no")["status"] == "rejected"
+    assert propose(sql_db, world)["status"] == "rejected"

@@ -34,7 +34,7 @@ def propose(db: psycopg.Connection, world: World) -> None:
     call_close(db, "k", closing(world, {"owner": 5_000}, policy={"approval_limit_cents": 1}))
 
 
-def reject(db: psycopg.Connection, world: World) -> None:
+def withdraw(db: psycopg.Connection, world: World) -> None:
     propose(db, world)
     db.execute("select decide_proposal(id, false, 'wrong') from window_proposals")
 
@@ -52,7 +52,7 @@ ACTS: dict[str, tuple[Callable[[psycopg.Connection, World], None], str]] = {
     "policy.created": (keep, "policies"),
     "window.closed": (close, "revenue_windows"),
     "proposal.made": (propose, "window_proposals"),
-    "proposal.rejected": (reject, "window_proposals"),
+    "proposal.withdrawn": (withdraw, "window_proposals"),
     "window.reversed": (reverse, "revenue_windows"),
     "portal.scored_days": (portal, "days"),
 }

@@ -54,11 +54,11 @@ VIOLATIONS = {
     "I04": "update ledger_entries set balance_after_cents = -1 "
     "where account_id = (select id from ledger_accounts where kind = 'residual')",
     "I05": "update ledger_entries set account_version = account_version + 5 where id = " + LAST_ENTRY,
-    "I06": "insert into ledger_transactions (idempotency_key, kind, request_hash, currency, event_at) "
-    "values ('x', 'bonus', '', 'USD', now())",
+    "I06": "insert into ledger_transactions (idempotency_key, kind, currency, event_at) "
+    "values ('x', 'bonus', 'USD', now())",
     "I07": "alter table ledger_transactions drop constraint one_transaction_per_idempotency_key; "
-    "insert into ledger_transactions (idempotency_key, kind, request_hash, currency, event_at) "
-    "values ('c', 'bonus', '', 'USD', now())",
+    "insert into ledger_transactions (idempotency_key, kind, currency, event_at) "
+    "values ('c', 'bonus', 'USD', now())",
     "I08": "update ledger_transactions set reverses = 1 where reverses is not null and kind = 'bonus'",
     "I09": "update revenue_windows set residual_cents = residual_cents + 1, allocated_cents = allocated_cents - 1 "
     "where id = 1",

@@ -123,6 +123,25 @@ def test_above_the_limit_the_month_waits_and_goes_on_after_the_approval(
     assert run_month(settings, JANUARY, plan).statements == 2
 
 
+def test_a_month_whose_approval_came_too_late_is_asked_for_anew(
+    sql_db: psycopg.Connection, settings: Settings, world: World
+) -> None:
+    """By itself, and with the figures of the day: the timer that asks again needs nobody to find a new key."""
+    strict = policies.keep(settings, replace(CLASSIC_V1, approval_limit_cents=1))
+    plan = replace(PLAN, policy=f"{strict.name}@{strict.version}")
+    with pytest.raises(AwaitingApproval):
+        run_month(settings, JANUARY, plan)
+    with sql_db.transaction():
+        sql_db.execute("set local session_replication_role = replica")
+        sql_db.execute("update window_proposals set expires_at = now()")
+    with pytest.raises(AwaitingApproval):
+        run_month(settings, JANUARY, replace(plan, inputs=PoolInputs(gross_cents=120_000)))
+    assert [row[0] for row in sql_db.execute("select status from window_proposals order by id")] == ["expired", "open"]
+    with acting_as(sql_db, "admin", world):
+        sql_db.execute("select decide_proposal(max(id), true) from window_proposals")
+    assert run_month(settings, JANUARY, replace(plan, inputs=PoolInputs(gross_cents=120_000))).statements == 2
+
+
 def test_a_given_pool_is_the_pool(settings: Settings, world: World) -> None:
     run = run_month(settings, JANUARY, replace(PLAN, inputs=PoolInputs(given_pool_cents=12_345)))
     assert run.closed is not None

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 import uuid
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,10 +16,11 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from core.errors import BadInput, FairshareError
+import supabase_conn
+from core.errors import BadInput, FairshareError, StackError
 from core.settings import Settings
 from core.timewindows import Window, parse_utc
-from revenue_split import ledger_checks, policies, reversal, windows
+from revenue_split import calls, ledger_checks, policies, reversal, windows
 from revenue_split.errors import (
     AwaitingApproval,
     DaysNotScored,
@@ -25,8 +28,10 @@ from revenue_split.errors import (
     NotAllowed,
     ProposalSettled,
     StalePreview,
+    WindowNotClosed,
     WindowOverlaps,
 )
+from revenue_split.monthly import platform_report
 from revenue_split.policy import POLICIES, PoolInputs
 from supabase_conn import user_client
 from tests.conftest import RunningStack
@@ -277,3 +282,28 @@ def test_over_the_data_api_a_job_and_an_admin_close_and_a_creator_does_not(stack
     assert windows.closed_before(without_sql, "over http", week, INPUTS, POLICY) == done | {"replayed": True}
     with pytest.raises(WindowOverlaps):
         windows.close(without_sql, figures, "another")
+    number = done["revenue_window_id"]
+    assert platform_report(without_sql, number) == platform_report(stack.settings, number)
+
+
+def test_a_close_is_waited_for_longer_than_other_calls(stack: RunningStack, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bug that this stops: a window is closed, and the admin is told that nobody answers."""
+    monkeypatch.setattr(supabase_conn, "_TIMEOUT_S", 0.5)
+    without_sql = stack.settings.model_copy(update={"supabase_db_url": None})
+
+    def answered_late(how: Callable[[], object]) -> object:
+        """Another close holds the lock for longer than a usual call waits."""
+        with psycopg.connect(stack.db_url) as db:
+            db.execute("select lock_windows()")
+            letting_go = threading.Timer(1.5, db.rollback)
+            letting_go.start()
+            try:
+                return how()
+            finally:
+                letting_go.join()
+
+    with pytest.raises(WindowNotClosed):
+        answered_late(lambda: reversal.reverse(without_sql, 10**12, "never closed", "late"))
+    arguments = {"p_idempotency_key": "late", "p_revenue_window_id": 10**12, "p_reason": "never closed"}
+    with pytest.raises(StackError, match="does not answer"):
+        answered_late(lambda: calls.call(without_sql, "reverse_revenue_window", **arguments))

@@ -78,6 +78,16 @@ def furnished(db: psycopg.Connection) -> World:
         (*day[:2], owner),
     )
     db.execute(
+        "insert into review_requests (video_id, creator_id, window_start, window_end, model, code, words) "
+        "values (%s, %s, %s, %s, 'm', 'shared_device', 'a school of mine')",
+        (video, owner, *day[:2]),
+    )
+    db.execute(
+        "insert into window_reasons (window_start, window_end, model, code, unit_micro, weighted_micro, counted_micro) "
+        "values (%s, %s, 'm', 'counted', 1000000, 1000000, 1000000)",
+        day[:2],
+    )
+    db.execute(
         "insert into account_labels (user_id, verdict, reason_code, expires_at, decided_by) "
         "values (%s, 'cleared', 'household', now() + interval '1 hour', %s)",
         (owner, world.users["reviewer"]),
@@ -109,6 +119,7 @@ def furnished(db: psycopg.Connection) -> World:
     done = payout(db, world)
     news(db, done, "transfer.paid", event_id="e1")
     news(db, done, "dispute.opened", event_id="e2", dispute="d1", amount_cents=1)
+    db.execute("select reverse_clawback('given back', max(id), 'the dispute was won') from clawbacks")
     db.execute("select place_payout_hold(%s, 'looked at for the matrix')", (owner,))
     db.execute("select simulator_send('key', %s, 'sim_paid', 500, 'USD')", (done["payout_id"],))
     return world

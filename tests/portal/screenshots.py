@@ -14,8 +14,10 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 
+import psycopg
 from playwright.sync_api import BrowserContext, Page, sync_playwright
 
 from core.settings import DEFAULT_STACK
@@ -27,7 +29,10 @@ from revenue_split.policy import FAIRSHARE_V1, PoolInputs
 from supabase_conn import user_client
 from tests.conftest import RunningStack
 from tests.portal.scene import LAUNCH, Person, find_chromium, make_person, serve, sign_in
-from tests.portal.world import close_window, populate
+from tests.portal.test_explanations_page import farm
+from tests.portal.world import close_window, last_days, make_events, make_video, make_viewers, populate
+from viewer_activity import reviews
+from viewer_activity.score import score_days
 
 LOOKS = {
     "light": {"viewport": {"width": 1280, "height": 900}, "color_scheme": "light"},
@@ -56,10 +61,11 @@ def cast(stack: RunningStack) -> Iterator[Cast]:
     close_window(stack, Window(days[0].start, days[2].end), gross_cents=310_055)
     close_window(stack, Window(days[3].start, days[6].end), gross_cents=402_310)
     ask_for_payouts(stack, creator)
-    yield Cast(creator, "creator", ("dashboard", "payouts", "viewer-activity", "account"))
+    ask_for_a_review(stack, creator, admin)
+    yield Cast(creator, "creator", ("dashboard", "payouts", "viewer-activity", "explanations", "account"))
     yield Cast(make_person(stack, "creator", kyc_level=0), "new-creator", ("dashboard", "payouts"))
     yield Cast(make_person(stack), "viewer", ("home", "revenue-window"))
-    yield Cast(make_person(stack, "reviewer"), "reviewer", ("viewer-activity",))
+    yield Cast(make_person(stack, "reviewer"), "reviewer", ("viewer-activity", "reviews"))
     strict = policies.keep(stack.settings, replace(FAIRSHARE_V1, name="strict", approval_limit_cents=1))
     figures = windows.preview(
         stack.settings, Window(days[3].start, days[6].end), PoolInputs(gross_cents=9_000_00), strict, kind="bonus"
@@ -81,6 +87,28 @@ def ask_for_payouts(stack: RunningStack, creator: Person) -> None:
             for _ in range(3):
                 payouts.send_due(stack.settings)
     payouts.hold(stack.settings, creator.user_id, reason="A person looks at an unusual week.")
+
+
+def ask_for_a_review(stack: RunningStack, creator: Person, admin: Person) -> None:
+    """Two videos of an earlier week with accounts on one device: one request is answered, one waits; and a clawback."""
+    end = last_days(1).start - timedelta(days=40)
+    window = Window(end - timedelta(days=7), end)
+    videos = [make_video(stack, creator.user_id, title, window=window) for title in ("Sports day", "The choir's trip")]
+    for video in videos:
+        make_events(stack, video, make_viewers(stack, 30), window=window, seed=video)
+        farm(stack, video, window, 24)
+    score_days(stack.settings, window.days())
+    asks, answers = user_client(stack.settings), user_client(stack.settings)
+    for client, person in ((asks, creator), (answers, admin)):
+        client.auth.sign_in_with_password({"email": person.email, "password": person.password})
+    for video, words in zip(
+        videos, ("They are pupils of my school, at one computer.", "Our choir's tablet."), strict=True
+    ):
+        number = reviews.ask(asks, video, window.start, window.end, code="shared_device", words=words)
+        if video == videos[0]:
+            reviews.answer(answers, number, upheld=False, words="All of it came within one hour, night after night.")
+    with psycopg.connect(stack.db_url, autocommit=True) as db:
+        db.execute("select claw_back(%s, 'fraud', 'case 7', 900, 'Confirmed by two people.')", (creator.user_id,))
 
 
 def picture(page: Page, path: str, file: Path) -> None:

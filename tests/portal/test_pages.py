@@ -16,6 +16,7 @@ from frontend import navigation, shell, surroundings
 from frontend.auth import flows, visitor
 from frontend.navigation import REGISTRY, Role, pages_for
 from supabase_conn import user_client
+from tests.db.world import one
 from tests.portal.scene import PASSWORD, Person
 from tests.portal.world import last_days, make_events, make_video, make_viewers
 
@@ -43,6 +44,35 @@ def go(page: AppTest, path: str) -> AppTest:
     return page.switch_page(f"app_pages/{navigation.entry_of(path).module}.py").run()
 
 
+def test_a_proposal_that_nobody_decided_in_time_is_void_on_the_page(
+    monkeypatch: pytest.MonkeyPatch, stack: Any, people: Callable[..., Person]
+) -> None:
+    """One waits and may be approved; the other is over and only told of."""
+    summary = (
+        '{"window_start": "2020-01-01T00:00:00Z", "window_end": "2020-01-02T00:00:00Z", "pool_cents": 1,'
+        ' "currency": "USD", "reason": "no"}'
+    )
+    insert = (
+        "insert into window_proposals (action, idempotency_key, request_hash, request, summary, why, expires_at) "
+        "values ('reverse', gen_random_uuid(), 'h', '{}', %s, 'above the limit', now() + %s * interval '1 hour') "
+        "returning id"
+    )
+    with psycopg.connect(stack.db_url, autocommit=True) as db:
+        waits, over = (one(db, insert, summary, hours) for hours in (1, -1))
+    try:
+        page = go(open_portal(monkeypatch, stack, people("admin")), "revenue-window")
+        assert not page.exception
+        buttons = {button.key for button in page.button}
+        assert f"approve_{waits}" in buttons
+        assert f"approve_{over}" not in buttons
+        ended = next(frame.value for frame in page.dataframe if "outcome" in frame.value)
+        assert ended.set_index("no.").loc[over, "outcome"] == "expired"
+    finally:
+        with psycopg.connect(stack.db_url, autocommit=True) as db:
+            db.execute("set session_replication_role = replica")
+            db.execute("delete from window_proposals where id in (%s, %s)", (waits, over))
+
+
 def test_every_page_of_the_registry_has_its_file() -> None:
     files = {path.stem for path in (ROOT / "frontend" / "app_pages").glob("*.py")} - {"__init__"}
     assert files == {entry.module for entry in REGISTRY}
@@ -53,9 +83,10 @@ def test_the_menu_follows_the_role() -> None:
     assert menu[Role.ANONYMOUS] == {"sign-in", "sign-up", "reset-password"}
     assert menu[Role.VIEWER] == {"home", "account"}
     assert menu[Role.CREATOR] == {"dashboard", "payouts", "viewer-activity", "explanations", "account"}
-    assert menu[Role.REVIEWER] == {"viewer-activity", "explanations", "clusters", "account"}
+    assert menu[Role.REVIEWER] == {"viewer-activity", "explanations", "clusters", "reviews", "account"}
     assert menu[Role.ADMIN] == {
-        "revenue-window", "all-payouts", "due-work", "audit", "viewer-activity", "explanations", "clusters", "account",
+        "revenue-window", "all-payouts", "due-work", "audit", "viewer-activity", "explanations", "clusters", "reviews",
+        "account",
     }  # fmt: skip
     assert pages_for() == ()
 

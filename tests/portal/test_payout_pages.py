@@ -148,6 +148,23 @@ def test_an_admin_holds_and_releases_and_the_creator_reads_why(
     assert payouts_of(db, creator)[0][1] == "pending"
 
 
+def test_an_admin_gives_back_what_was_taken_by_mistake(
+    monkeypatch: pytest.MonkeyPatch, stack: Any, db: Any, creator: Person, people: Callable[..., Person]
+) -> None:
+    taken = "select claw_back(%s, 'fraud', %s, 12000, 'Confirmed by two people.')"
+    number = one(db, taken, creator.user_id, f"case {creator.user_id}")["clawback_id"]
+    admin = go(open_portal(monkeypatch, stack, people("admin")), "all-payouts")
+    admin.selectbox(key="give_back_number").select(number)
+    admin.button(key="give_back_press").click().run()
+    assert "a reason of 3 to 300 letters" in said(admin)
+    admin.text_input(key="give_back_reason").set_value("It was another account.")
+    admin.button(key="give_back_press").click().run()
+    assert not admin.exception
+    assert f"Clawback {number} is given back: $100.00 available, $20.00 less is owed." in said(admin)
+    page = go(open_portal(monkeypatch, stack, creator), "payouts")
+    assert page.text_input(key="payout_amount").value == "99.75"
+
+
 def test_behind_a_broken_page_guard_the_database_shows_a_creator_only_their_own(
     monkeypatch: pytest.MonkeyPatch, stack: Any, db: Any, creator: Person, people: Callable[..., Person]
 ) -> None:

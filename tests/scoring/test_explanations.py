@@ -65,9 +65,10 @@ def explained(people, clips, log, *, window=WEEK, labels=None):
             con.register(name, table)
         scored = score_window(con, "fairshare_v1", window, seen=window, videos=clips, labels=labels)
         weights, acts, way = scored.in_process()
-        first = explain(con, weights, acts)
+        made = explain(con, weights, acts)
         # Explaining leaves the scored window as it was.
-        assert explain(con, weights, acts).equals(first)
+        assert explain(con, weights, acts) == made
+        first = made.videos
         evidence = cluster_evidence(con, weights, way)
     return scored, {row["video_id"]: row | {"groups": json.loads(row["groups"])} for row in first.to_pylist()}, evidence
 

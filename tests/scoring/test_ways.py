@@ -33,7 +33,7 @@ CLOSE = replace(THRESHOLDS, lockstep_block_us=DAY_US, lockstep_gap_us=DAY_US // 
 def scored(monkeypatch, way, tables, window, *, threads=2, as_of=None, labels=None):
     """Scores, weights and what is taken off between accounts and creators."""
     with monkeypatch.context() as patch, connect(threads=threads) as con:
-        patch.setattr(model, "ways", way)
+        patch.setattr(model, "ways", lambda con, **_: way(con))
         for name, table in zip(("users", "videos", "events"), tables, strict=True):
             con.register(name, table)
         found = model.score_window(

@@ -29,7 +29,9 @@ from viewer_activity.upserts import SCORE_COLUMNS
 
 MODEL = "fairshare_v1"
 INPUTS = PoolInputs(gross_cents=5_000_000)
-TABLES = ("video_aggregates", "scored_days", "viewer_weights", "video_explanations", "viewer_clusters")
+TABLES = (
+    "video_aggregates", "scored_days", "viewer_weights", "video_explanations", "window_reasons", "viewer_clusters",
+)  # fmt: skip
 #: The last three days: what came before them is history.
 LATE = Window(WEEK.start + timedelta(days=4), WEEK.end)
 
@@ -156,6 +158,8 @@ CHANGES = {
     "delete from viewer_weights": "delete from viewer_weights",
     "update video_explanations": "update video_explanations set groups = '[]'",
     "delete from video_explanations": "delete from video_explanations",
+    "update window_reasons": "update window_reasons set counted_micro = 0",
+    "delete from window_reasons": "delete from window_reasons",
 }
 
 
@@ -186,7 +190,7 @@ def test_a_window_is_kept_as_a_whole_or_not_at_all(settings, small):
     nothing = pa.table({"video_id": pa.array([], pa.int64())})
     days = dict.fromkeys(LATE.days(), 1)
     with pytest.raises(StackError, match="the database refused"), open_store(settings) as store:
-        store.write(Scored(LATE, MODEL, scores, days, Weighed(broken, nothing, nothing)))
+        store.write(Scored(LATE, MODEL, scores, days, Weighed(broken, nothing, nothing, nothing)))
     assert not any(everything(settings))
 
 
