@@ -19,6 +19,7 @@ from core.tables import EVENT_TYPES, EVENTS, USERS, VIDEOS
 
 SECOND_US = 1_000_000
 HOUR_US = 3600 * SECOND_US
+DAY_US = 24 * HOUR_US
 TYPE_CODE = {name: code for code, name in enumerate(EVENT_TYPES)}
 ROLES_SCHEMA = pa.schema([("user_id", pa.int64()), ("role", pa.string())])
 TARGETS_SCHEMA = pa.schema([("video_id", pa.int64()), ("creator_id", pa.int64()), ("effect", pa.string())])
