@@ -8,9 +8,9 @@ idempotency key, a check that the same key says the same, guards against change,
 `post_ledger_transaction` as everything calls it.
 
 `text_ids` is kinder to pgledger than pgledger is: the real one makes its identifiers in PL/pgSQL, calls four functions
-inside one another, inserts entry by entry and keeps one more index; measured beside it, it reached 0.61 to 0.75 of
-`text_ids` (docs/decisions/0063). Whoever has a copy can run it in the same run: `--pgledger FILE ...` takes its SQL in
-order, the functions for its identifiers first.
+inside one another, inserts entry by entry and keeps one more index; measured beside it, it reached half to nine tenths
+of `text_ids` (docs/decisions/0063). Whoever has a copy can run it in the same run: `--pgledger FILE ...` takes its SQL
+in order, the functions for its identifiers first.
 
 Workload: 20 clients, each transfer moves 1 to 100 cents between two of 10, 50 or 1000 accounts drawn at random. Rounds
 alternate; the medians of the rates and of the ratios within a round are shown.
