@@ -19,7 +19,7 @@ class Measured:
 
     spark_us_per_event: float = 38.0
     spark_start_cpu_s: float = 73.0
-    duckdb_us_per_event: float = 2.8
+    in_process_us_per_event: float = 1.0
     pairs_per_event: float = 0.93
     log_bytes_per_event: float = 43.0
     #: In this process, of numpy, for each account and creator (`audiences.Visitors`), and while it is made.

@@ -105,7 +105,8 @@ def sort_log(log: EventLog, window: Window, *, threads: int, at_once: int = ROWS
 
     def sort(part: tuple[int, int, Ints]) -> Acts:
         low, high, rows = part
-        rows = rows[log.kind[rows] != PAUSE]
+        # What creators do on their own videos is never counted.
+        rows = rows[(log.kind[rows] != PAUSE) & (log.names.owner_user[log.video[rows]] != log.user[rows])]
         kind, ts_us = log.kind[rows], log.ts_us[rows]
         day = (ts_us - midnight) // DAY_US + 1
         day[ts_us < window.start_us] = 0
@@ -135,6 +136,7 @@ def sort_log(log: EventLog, window: Window, *, threads: int, at_once: int = ROWS
     parts = [(*edge, rows) for edge, rows in zip(pairwise(borders.tolist()), partition(log.user, borders), strict=True)]
     acts = list(together(threads, sort, parts))
     paused = np.flatnonzero(log.kind == PAUSE)
+    paused = paused[log.names.owner_user[log.video[paused]] != log.user[paused]]
     return SortedLog(log.names, acts, Pauses(log.user[paused], log.video[paused], log.ts_us[paused]))
 
 

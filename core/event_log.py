@@ -38,20 +38,21 @@ DENSE = 4
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """Whom a log is about: the ids of accounts, videos and creators in ascending order, and the place of each video's
-    creator among them.
+    """Whom a log is about: the ids of accounts, videos and creators in ascending order, the place of each video's
+    creator among the creators, and among the accounts, -1 where it is none.
     """
 
     users: Ints
     videos: Ints
     creators: Ints
     owner: SmallInts
+    owner_user: SmallInts
 
 
 @dataclass(frozen=True, slots=True)
 class EventLog:
-    """One entry an event of others than the video's creator, in no order: the places of account and video in `names`
-    and of the kind in EVENT_TYPES; `device` and `address` are hashes, 0 is unknown.
+    """One entry an event, in no order: the places of account and video in `names` and of the kind in EVENT_TYPES;
+    `device` and `address` are hashes, 0 is unknown.
     """
 
     names: Names
@@ -79,14 +80,13 @@ def read(con: duckdb.DuckDBPyConnection, since_us: int, until_us: int) -> EventL
         users = np.union1d(users, user_id[user < 0])
         user = places(users, user_id)
     del user_id
-    hands = places(users, creator_id)
-    kept = (video >= 0) & (hands[video] != user) if len(ids) else np.zeros(len(user), bool)
     columns |= {"user": user, "video": video}
-    if not kept.all():
+    if len(video) and video.min() < 0:
+        there = video >= 0
         for name in list(columns):
-            columns[name] = columns[name][kept]
+            columns[name] = columns[name][there]
     creators, owner = np.unique(creator_id, return_inverse=True)
-    return EventLog(names=Names(users, ids, creators, owner.astype(np.int32)), **columns)
+    return EventLog(names=Names(users, ids, creators, owner.astype(np.int32), places(users, creator_id)), **columns)
 
 
 def _columns(con: duckdb.DuckDBPyConnection, since_us: int, until_us: int) -> dict[str, np.ndarray]:
@@ -114,8 +114,10 @@ def places(ids: Ints, wanted: Ints) -> SmallInts:
     if ids[0] >= 0 and top <= DENSE * len(ids) + (1 << 20):
         table = np.full(top + 2, -1, np.int32)
         table[ids] = np.arange(len(ids), dtype=np.int32)
-        # Whatever is no id at all looks at the last place, where nobody is.
-        return table[np.where((wanted < 0) | (wanted > top), top + 1, wanted)]
+        if len(wanted) and (wanted.min() < 0 or wanted.max() > top):
+            # Whatever is no id at all looks at the last place, where nobody is.
+            wanted = np.where((wanted < 0) | (wanted > top), top + 1, wanted)
+        return table[wanted]
     at = np.minimum(np.searchsorted(ids, wanted), len(ids) - 1).astype(np.int32)
     at[ids[at] != wanted] = -1
     return at
