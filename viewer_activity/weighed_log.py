@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from bot_account_detection.sorted_log import Acts, SortedLog
+from bot_account_detection.sorted_log import KIND_BITS, PAUSE, Acts, SortedLog
 from bot_account_detection.viewer_trust import Accounts
 from core.event_log import (
     KIND,
@@ -214,14 +214,15 @@ class WeighedLog:
         """The columns of weighted_audience.sql, of the shares to `keep` alone; `rate_femto` by account. The budget is
         a float, for no whole number of 64 bits holds it.
         """
-        totals = Totals(self.cells)
-        list(together(self.threads, lambda part: self._count(part, rate_femto, keep, totals), self.shares))
+        totals, acts = Totals(self.cells), Totals(self.cells << KIND_BITS)
+        list(together(self.threads, lambda part: self._count(part, rate_femto, keep, totals, acts), self.shares))
         user, video = self._paused
         kept = np.ones(len(user), bool) if keep is None else keep(user, self._thousandths(user, video))
-        totals.add("pauses", self._paused_cell[kept])
-        counts = {name: totals.whole(name) for name in (*COUNTS, "viewers", "unit_nano", *SUMS)}
-        there = np.flatnonzero(np.sum([counts[name] for name in COUNTS], axis=0))
-        table = {name: values[there] for name, values in counts.items()}
+        acts.add("acts", (self._paused_cell[kept] << KIND_BITS) | PAUSE)
+        of_kind = acts.whole("acts").reshape(self.cells, 1 << KIND_BITS)
+        there = np.flatnonzero(of_kind.any(axis=1))
+        table = {name: of_kind[there, KIND[word]] for name, word in COUNTS.items()}
+        table |= {name: totals.whole(name)[there] for name in ("viewers", "unit_nano", *SUMS)}
         return pa.table({"video_day": there, **table, "budget_femto": totals.as_float("budget_femto")[there]})
 
     def trust(self, accounts: Accounts, as_of_us: Ints, keep: Keep | None = None) -> pa.Table:
@@ -348,15 +349,12 @@ class WeighedLog:
         found[maybe[hit]] = self.viewers.thousandths[at[hit]]
         return found
 
-    def _count(self, part: Shares, rate_femto: Ints, keep: Keep | None, totals: Totals) -> None:
-        acts, share = part.of_acts()
-        kind, of_share = part.acts.kind[acts], part.cell(self.videos)
-        cell = of_share[share]
+    def _count(self, part: Shares, rate_femto: Ints, keep: Keep | None, totals: Totals, acts: Totals) -> None:
+        rows, share = part.of_acts()
+        of_share = part.cell(self.videos)
         kept = np.ones(len(part.user), bool) if keep is None else keep(part.user, part.thousandths)
-        if keep is not None:
-            kind, cell = kind[kept[share]], cell[kept[share]]
-        for name, word in COUNTS.items():
-            totals.add(name, cell[kind == KIND[word]])
+        cell = (of_share[share] << KIND_BITS) | part.acts.kind[rows]
+        acts.add("acts", cell if keep is None else cell[kept[share]])
         for name, bit in SUMS.items():
             of_kind = np.flatnonzero(((part.bits & bit) > 0) & kept)
             totals.add(name, of_share[of_kind], part.weight_nano[of_kind].astype(np.int64))
