@@ -154,7 +154,9 @@ class BySorting:
         return found
 
     def lockstep_pairs(self, t: Thresholds) -> Columns:
-        return self._pairs()
+        pairs, self._pairs = self._pairs, lambda: self._lockstep_pairs(t)
+        # Whoever keeps the question keeps its answer.
+        return pairs()
 
     def _lockstep_pairs(self, t: Thresholds) -> Columns:
         lives = self._lives
@@ -266,6 +268,11 @@ class BySorting:
                 kind = {KIND["view"]} as is_view, kind = {KIND["report"]} as is_report, kind in ({praise}) as is_praise
             from logged
         """)  # noqa: S608  numbers of our own
+
+    def unregister_acts(self) -> None:
+        """Forgets the relation, which holds the log."""
+        self._con.execute("drop view acts")
+        self._con.unregister("logged")
 
     def _lived(self) -> _Lives:
         count = len(self._names.users)

@@ -24,4 +24,5 @@ def cluster_evidence(con: Engine, weights: pa.Table, way: BySorting) -> pa.Table
     way.register_acts()
     table = con.sql(SQL.read_text(encoding="utf-8")).to_arrow_table()
     con.unregister("members")
+    way.unregister_acts()
     return table

@@ -135,10 +135,31 @@ def engine_refusals() -> Iterator[None]:
         yield
     except duckdb.OutOfMemoryException as error:
         raise ConfigError(f"the memory limit is too small for this ({_first_line(error)})") from error
+    except MemoryError as error:
+        raise ConfigError(f"this process has too little memory for this ({error})") from error
     except duckdb.IOException as error:
         raise ConfigError(
             f"the engine can not use a file or its folder for temporary files: {_first_line(error)}"
         ) from error
+
+
+#: How DuckDB's errors begin, for what comes through Arrow is an error of Arrow's with DuckDB's words.
+_BEGINNINGS: dict[str, type[duckdb.Error]] = {
+    "Invalid Input Error": duckdb.InvalidInputException,
+    "Out of Memory Error": duckdb.OutOfMemoryException,
+    "IO Error": duckdb.IOException,
+}
+
+
+def batches(asked: duckdb.DuckDBPyRelation, rows: int) -> Iterator[pa.RecordBatch]:
+    """The answer, about so many rows at a time; raises the engine's errors as themselves, whichever row they are at."""
+    try:
+        yield from asked.to_arrow_reader(rows)
+    except OSError as error:
+        kind = _BEGINNINGS.get(str(error).partition(":")[0])
+        if kind is None:
+            raise
+        raise kind(str(error)) from error
 
 
 def _first_line(error: duckdb.Error) -> str:

@@ -106,7 +106,7 @@ class Shares:
         """The places in `acts` of what belongs to the window, and the share of each."""
         return np.flatnonzero(self.acts.day > 0), np.repeat(np.arange(len(self.size)), self.size)
 
-    def cell(self, videos: int, some: Ints | slice = slice(None)) -> Ints:
+    def video_day(self, videos: int, some: Ints | slice = slice(None)) -> Ints:
         """The video on its day, `day * videos + video`."""
         return (self.day[some].astype(np.int64) - 1) * videos + self.video[some]
 
@@ -182,14 +182,23 @@ class WeighedLog:
         self._created_us, self._early_us = created_us, early_us
         self._units = np.array([units.get(word, 0) for word in KIND], np.uint8)
         self.videos = max(1, len(log.names.videos))
-        self.cells = int((window.end_us - 1 - midnight) // DAY_US + 1) * self.videos
+        days = int((window.end_us - 1 - midnight) // DAY_US + 1)
         # Accounts of which less counts somewhere.
         self._less = np.zeros(len(log.names.users), bool)
         self._less[viewers.pair // max(1, len(log.names.creators))] = True
         self.shares = list(together(threads, self._shared, log.acts))
         pauses = np.flatnonzero(log.pauses.ts_us >= window.start_us)
         self._paused = log.pauses.user[pauses], log.pauses.video[pauses]
-        self._paused_cell = (log.pauses.ts_us[pauses] - midnight) // DAY_US * self.videos + self._paused[1]
+        paused = (log.pauses.ts_us[pauses] - midnight) // DAY_US * self.videos + self._paused[1]
+        there = np.zeros(days * self.videos, bool)
+        there[paused] = True
+        for part in self.shares:
+            there[part.video_day(self.videos)] = True
+        # Most videos have no event on most days: a cell is one that has, in the order of day and video.
+        self.video_day = np.flatnonzero(there)
+        self._cell = np.cumsum(there, dtype=np.int32) - np.int32(1)
+        self._paused_cell = self._cell[paused].astype(np.int64)
+        self.cells = len(self.video_day)
 
     def users(self) -> Ints:
         """The ids of the accounts that did anything in the window, in ascending order."""
@@ -223,7 +232,8 @@ class WeighedLog:
         there = np.flatnonzero(of_kind.any(axis=1))
         table = {name: of_kind[there, KIND[word]] for name, word in COUNTS.items()}
         table |= {name: totals.whole(name)[there] for name in ("viewers", "unit_nano", *SUMS)}
-        return pa.table({"video_day": there, **table, "budget_femto": totals.as_float("budget_femto")[there]})
+        table["budget_femto"] = totals.as_float("budget_femto")[there]
+        return pa.table({"video_day": self.video_day[there], **table})
 
     def trust(self, accounts: Accounts, as_of_us: Ints, keep: Keep | None = None) -> pa.Table:
         """The columns of weighted_trust.sql, sums of trust as floats; `accounts` are those of the log, `as_of_us` has
@@ -243,7 +253,7 @@ class WeighedLog:
         return pa.table(
             {
                 # Every cell: a trust of 0 is known, and one of nobody is nowhere divided by nobody's weight.
-                "video_day": np.arange(self.cells),
+                "video_day": self.video_day,
                 **{name: totals.as_float(name) for name in ("like_trust", "comment_trust")},
                 "report_votes_nano": totals.whole("report_votes_nano"),
             }
@@ -268,7 +278,11 @@ class WeighedLog:
             totals.add("device_nano", key[first] >> width, np.maximum.reduceat(weight, first))
         there = np.unique(cell)
         sums = {name: totals.whole(name)[there] for name in ("liker_nano", "device_nano")}
-        return pa.table({"video_day": there, **sums})
+        return pa.table({"video_day": self.video_day[there], **sums})
+
+    def _cells_of(self, part: Shares, some: Ints | slice = slice(None)) -> Ints:
+        """The cell of each share."""
+        return self._cell[part.video_day(self.videos, some)].astype(np.int64)
 
     def _vouched(
         self, part: Shares, accounts: Accounts, as_of_us: Ints, keep: Keep | None, totals: Totals
@@ -276,15 +290,15 @@ class WeighedLog:
         """Adds how far those who liked and commented are trusted; the cell, voter and weight of those who reported."""
         kept = np.ones(len(part.user), bool) if keep is None else keep(part.user, part.thousandths)
         vouching = np.flatnonzero(((part.bits & (LIKE | COMMENT)) > 0) & kept)
-        cell, weight = part.cell(self.videos, vouching), part.weight_nano[vouching].astype(np.int64)
-        trust = accounts.trust(part.user[vouching], as_of_us[cell // self.videos])
+        cell, weight = self._cells_of(part, vouching), part.weight_nano[vouching].astype(np.int64)
+        trust = accounts.trust(part.user[vouching], as_of_us[self.video_day[cell] // self.videos])
         for name, bit in (("like_trust", LIKE), ("comment_trust", COMMENT)):
             of_kind = (part.bits[vouching] & bit) > 0
             totals.add_product(name, cell[of_kind], trust[of_kind], weight[of_kind])
         reporting = np.flatnonzero(((part.bits & REPORT) > 0) & kept)
         user = part.user[reporting]
         # A report votes as far as its author's reports are believed.
-        return part.cell(self.videos, reporting), self.viewers.voter[user], self.viewers.report_nano[user]
+        return self._cells_of(part, reporting), self.viewers.voter[user], self.viewers.report_nano[user]
 
     def _liked_from(self, part: Shares, keep: Keep | None) -> tuple[Ints, npt.NDArray[np.uint64], Ints, Ints]:
         """The cell, device, share and weight of each like from a known device."""
@@ -298,7 +312,7 @@ class WeighedLog:
         share = share[known]
         # Shares of other parts have other numbers.
         weight = part.weight_nano[share].astype(np.int64)
-        return part.cell(self.videos, share), device[known], share + (part.acts.low << 32), weight
+        return self._cells_of(part, share), device[known], share + (part.acts.low << 32), weight
 
     def _shared(self, acts: Acts) -> Shares:
         begin = acts.visit_days()
@@ -351,7 +365,7 @@ class WeighedLog:
 
     def _count(self, part: Shares, rate_femto: Ints, keep: Keep | None, totals: Totals, acts: Totals) -> None:
         rows, share = part.of_acts()
-        of_share = part.cell(self.videos)
+        of_share = self._cells_of(part)
         kept = np.ones(len(part.user), bool) if keep is None else keep(part.user, part.thousandths)
         cell = (of_share[share] << KIND_BITS) | part.acts.kind[rows]
         acts.add("acts", cell if keep is None else cell[kept[share]])

@@ -247,6 +247,22 @@ def test_bytes_that_are_no_text_are_named_though_the_engine_reads_them_first(fol
     assert_refused(folder, tmp_path, capsys, [str(path), f"column {column}", "row 7", "is not text"], events=path)
 
 
+@pytest.mark.parametrize("policy", ["fairshare_v1", "classic_v1"])
+def test_bytes_that_are_no_text_far_down_a_log_are_named_too(tmp_path, capsys, policy):
+    """What the engine meets after the first rows have been handed over is another kind of error."""
+    folder = tmp_path / "world"
+    made = world(40_000)
+    made.write(folder)
+    words = [(word or "").encode() for word in made.events["device_id"].to_pylist()]
+    words[39_000] = b"\xff\xfe"
+    raw = pa.array(words, pa.binary())
+    text = pa.Array.from_buffers(pa.string(), len(raw), raw.buffers())
+    place = made.events.column_names.index("device_id")
+    pq.write_table(made.events.set_column(place, "device_id", text), folder / "events.parquet", row_group_size=2048)
+    said = [str(folder / "events.parquet"), "column device_id", "row 39001", "is not text"]
+    assert_refused(folder, tmp_path, capsys, said, policy=policy)
+
+
 @pytest.mark.parametrize("name", ["events[1].parquet", "e*.parquet", "ü 'x\" .parquet", "events[1].jsonl"])
 def test_a_name_is_a_name_and_no_pattern(folder, tmp_path, name):
     """DuckDB would read `events1.jsonl` for the last, and may read every file of the folder for the second."""

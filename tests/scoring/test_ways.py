@@ -17,7 +17,8 @@ from bot_account_detection.definitions import ByDefinition
 from bot_account_detection.sorted_log import sort_log
 from bot_account_detection.thresholds import THRESHOLDS
 from core import event_log
-from core.engine import connect
+from core.engine import connect, engine_refusals
+from core.errors import ConfigError
 from core.timewindows import DAY_US, Window
 from data.plan import Plan
 from data.simulator import attack_names, simulate
@@ -105,6 +106,19 @@ def test_accounts_and_videos_that_only_events_name(monkeypatch):
     days, weights, _ = both(monkeypatch, few, WEEK)
     assert weights.num_rows == 600
     assert set(days["video_id"].to_pylist()) <= set(few[1]["id"].to_pylist())
+
+
+def test_without_anybody(monkeypatch):
+    for clips in ([], CLIPS):
+        both(monkeypatch, (users([]), videos(clips), events([])), WEEK)
+
+
+def test_a_long_window_of_few_events_is_small(monkeypatch):
+    """What is summed are the videos and days that have events."""
+    made = world(2_000, seed=1)
+    window = Window(WEEK.start - timedelta(days=400), WEEK.end)
+    days, *_ = both(monkeypatch, (made.users, made.videos, made.events), window)
+    assert days.num_rows < 200
 
 
 def test_without_any_event(monkeypatch):
@@ -199,3 +213,8 @@ def test_parts_cover_every_row_once_and_keep_groups_whole():
         assert sorted(np.concatenate(parts).tolist()) == list(range(10_000))
         for low, high, rows in zip(borders, borders[1:], parts, strict=False):
             assert ((group[rows] >= low) & (group[rows] < high)).all()
+
+
+def test_too_little_memory_for_the_arrays_is_one_sentence():
+    with pytest.raises(ConfigError, match="too little memory"), engine_refusals():
+        np.empty(1 << 46, np.int64)
