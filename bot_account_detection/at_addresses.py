@@ -6,12 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from bot_account_detection.sorted_log import Acts, SortedLog, changes
-from core.event_log import Ints, bits_for, edges, together
+from bot_account_detection.sorted_log import Acts, SortedLog
+from core.arrays import Hashes, Ints, bits_for, changes, edges, in_threads
 
-Hashes = npt.NDArray[np.uint64]
 #: Odd numbers without a pattern, by which several numbers are mixed into one.
 _MIX = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F))
 #: Addresses that are looked for are marked by this many of their bits.
@@ -65,7 +63,7 @@ class Addresses:
             place |= np.arange(begin[number], begin[number + 1], dtype=np.uint64)
             spot[begin[number] : begin[number + 1]] = place
 
-        list(together(self._threads, mix, range(len(sizes))))
+        list(in_threads(self._threads, mix, range(len(sizes))))
         spot.sort()
         top = spot >> width
         more = accounts - 1
@@ -123,7 +121,7 @@ class Addresses:
             return np.bincount(pair[edges(pair)] >> width, minlength=len(wanted))
 
         # An account is in one part alone.
-        return np.asarray(sum(together(self._threads, count, self._log.acts), np.zeros(len(wanted), np.int64)))
+        return np.asarray(sum(in_threads(self._threads, count, self._log.acts), np.zeros(len(wanted), np.int64)))
 
     def _spots(self, rows: list[Ints], begin: Ints) -> Spots:
         found: list[tuple[Hashes, Ints, Ints, Ints]] = []

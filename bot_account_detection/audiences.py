@@ -15,7 +15,7 @@ import numpy as np
 from bot_account_detection import families
 from bot_account_detection.families import Bools, Floats, Ints
 from bot_account_detection.thresholds import THRESHOLDS, Thresholds
-from core.event_log import SmallInts, bits_for, edges, order_of, together
+from core.arrays import SmallInts, bits_for, edges, in_threads, order_of
 
 #: The families that compare audiences, and the kinds that each of them tells apart; a batch is one of the cells of
 #: equally many accounts by age.
@@ -211,7 +211,7 @@ def errands(
     # Whole millionths, so that sums are exact whatever the order.
     micro = np.rint(standing * 1e6)
     cells = CELLS | {"batch": tuple(range(int(batch.max(initial=-1)) + 1))}
-    tally = Tally.joined(together(threads, lambda part: Tally.of(part, micro, batch, cells), parts))
+    tally = Tally.joined(in_threads(threads, lambda part: Tally.of(part, micro, batch, cells), parts))
     everybody = float(sum(micro[part.people].sum() for part in parts)) / 1e6
     rooms = _rooms(tally, creators, everybody, cells, t)
     odd = np.zeros(creators, bool)

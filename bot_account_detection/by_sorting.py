@@ -16,14 +16,14 @@ from bot_account_detection.at_addresses import Addresses
 from bot_account_detection.audiences import Pairs, Visitors
 from bot_account_detection.definitions import Columns, columns, definition
 from bot_account_detection.families import Bools, Ints
-from bot_account_detection.sorted_log import Acts, changes, sort_log
+from bot_account_detection.sorted_log import PRAISE, Acts, sort_log
 from bot_account_detection.thresholds import Thresholds
 from bot_account_detection.used_devices import UsedDevices, used_devices
-from core.event_log import KIND, ROWS_AT_ONCE, SmallInts, bits_for, edges, places, ranges, read, rounded, together
+from core.arrays import ROWS_AT_ONCE, SmallInts, bits_for, changes, edges, in_threads, places, ranges, rounded
+from core.event_log import KIND, read
 from core.lean import give_back
 from core.timewindows import Window
 
-_PRAISE = ("like", "comment", "share", "follow")
 #: The columns of together.sql.
 _TOGETHER = {"user_id": np.int64, "together": np.int64, "share": np.float64, "accounts": np.float64}
 
@@ -53,13 +53,13 @@ class BySorting:
         # By video: its visitors, and how rare it is in billionths, a hot one counting little.
         count = len(self._names.videos)
         self._visitors = np.zeros(count, np.int64)
-        for visited in together(self.threads, lambda acts: acts.video[acts.visit], self.log.acts):
+        for visited in in_threads(self.threads, lambda acts: acts.video[acts.visit], self.log.acts):
             self._visitors += np.bincount(visited, minlength=count)
         self._rarity = rounded(1e9 / np.maximum(self._visitors, 1))
         self._lives = self._lived()
         # The longest step needs no engine, so it is done beside those that do.
         self._pairs = _beside(self.threads, lambda: self._lockstep_pairs(t))
-        self._used = UsedDevices.joined(list(together(self.threads, used_devices, self.log.acts)))
+        self._used = UsedDevices.joined(list(in_threads(self.threads, used_devices, self.log.acts)))
 
     def devices(self, t: Thresholds) -> Columns:
         used = self._used
@@ -199,7 +199,7 @@ class BySorting:
             begins = np.searchsorted(part[order], np.arange(len(borders)))
             return who[order], what[order], acts.first_us()[order], begins
 
-        spreads = list(together(self.threads, spread, self.log.acts))
+        spreads = list(in_threads(self.threads, spread, self.log.acts))
 
         def place(number: int) -> meetings.Visits:
             mine = [(one, slice(one[3][number], one[3][number + 1])) for one in spreads]
@@ -208,7 +208,7 @@ class BySorting:
             spot |= when // t.lockstep_block_us - first_block
             return meetings.Visits.ordered(spot, who, when, self._rarity[what].astype(np.int32), people=people)
 
-        return list(together(self.threads, place, range(len(borders) - 1)))
+        return list(in_threads(self.threads, place, range(len(borders) - 1)))
 
     def groups(self, count: int, one: Ints, two: Ints) -> tuple[Ints, Ints]:
         return clusters.groups(count, one, two)
@@ -238,7 +238,7 @@ class BySorting:
             part.forget("visit", "visits", "reported_praised")
             return found
 
-        found = list(together(self.threads, visit, self.log.acts))
+        found = list(in_threads(self.threads, visit, self.log.acts))
         give_back()
         return found, self._names.creators
 
@@ -260,7 +260,7 @@ class BySorting:
             for part in self.log.acts
         ]
         self._con.register("logged", pa.concat_tables(tables))
-        praise = ", ".join(str(KIND[word]) for word in _PRAISE)
+        praise = ", ".join(str(KIND[word]) for word in PRAISE)
         self._con.execute(f"""
             create or replace temp view acts as
             select
@@ -290,7 +290,7 @@ class BySorting:
                 rarity[who] = np.add.reduceat(self._rarity[video], first)
                 least[who] = np.minimum.reduceat(prints[video], first)
 
-        list(together(self.threads, live, self.log.acts))
+        list(in_threads(self.threads, live, self.log.acts))
         return _Lives(videos, rarity, least)
 
     def _crowded_acts(self, t: Thresholds) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from itertools import pairwise
 import numpy as np
 
 from bot_account_detection.families import Bools
-from core.event_log import Ints, SmallInts, bits_for, edges, order_of, together
+from core.arrays import Ints, SmallInts, bits_for, edges, in_threads, order_of
 
 #: Meetings that are held at a time: 8 bytes each, and as much again to sort them.
 MEETINGS_AT_ONCE = 1 << 26
@@ -89,11 +89,15 @@ def pairs(
     # As many rounds as keep what is held bounded; each round has its own persons, so none sees half of a pair.
     rounds = 1
     if sum(len(part.spot) for part in parts) * rule.neighbours > at_once:
-        counted = together(threads, lambda part: sum(len(rows) for rows, _ in _meetings(part, 0, people, rule)), parts)
+        counted = in_threads(threads, lambda part: _meet_in_all(part, people, rule), parts)
         rounds = max(1, -(-sum(counted) // at_once))
     borders = np.linspace(0, people, rounds + 1).astype(np.int64)
     found = [_pairs_of(parts, int(low), int(high), people, rule, threads) for low, high in pairwise(borders)]
     return Pairs(*(np.concatenate(columns) for columns in zip(*found, strict=True)))
+
+
+def _meet_in_all(visits: Visits, people: int, rule: Rule) -> int:
+    return sum(len(rows) for rows, _ in _meetings(visits, 0, people, rule))
 
 
 def _pairs_of(
@@ -104,7 +108,7 @@ def _pairs_of(
     def meet(visits: Visits) -> list[_Met]:
         return [_Met(rows.astype(np.int32), step) for rows, step in _meetings(visits, low, high, rule)]
 
-    met = list(together(threads, meet, parts))
+    met = list(in_threads(threads, meet, parts))
     kept = _often(parts, met, width, rule.least, threads)
     # Most meetings are of pairs that are not kept; who is in none of those that are is told by a look.
     known = np.zeros(people, bool)
@@ -130,7 +134,7 @@ def _pairs_of(
                 total += np.bincount(some, weights, len(kept)).astype(np.int64)
         return sums[0], sums[1], sums[2]
 
-    sums = list(together(threads, count, list(zip(parts, met, strict=True))))
+    sums = list(in_threads(threads, count, list(zip(parts, met, strict=True))))
     nothing = np.zeros(len(kept), np.int64)
     alone, close, rarity = (sum(columns, nothing) for columns in zip(*sums, strict=True)) if sums else [nothing] * 3
     return kept >> width, kept & (1 << width) - 1, alone, close, rarity
@@ -147,7 +151,7 @@ def _often(parts: Sequence[Visits], met: Sequence[list[_Met]], width: int, least
             everything[filled : filled + len(one.rows)] = one.key(parts[part].person, width)
             filled += len(one.rows)
 
-    list(together(threads, number, range(len(parts))))
+    list(in_threads(threads, number, range(len(parts))))
     everything.sort()
     often = everything[least - 1 :] == everything[: max(0, len(everything) - least + 1)]
     kept = everything[: len(often)][often]

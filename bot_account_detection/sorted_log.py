@@ -9,25 +9,27 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from core.event_log import (
-    KIND,
+from core.arrays import (
     ROWS_AT_ONCE,
-    EventLog,
+    Hashes,
     Ints,
-    Names,
     SmallInts,
     bits_for,
+    changes,
+    in_threads,
     order_of,
     partition,
     ranges,
-    together,
 )
+from core.event_log import KIND, EventLog, Names
 from core.timewindows import DAY_US, Window
 
 KIND_BITS = 3
 PAUSE = KIND["pause"]
 _REPORT = 1 << KIND["report"]
-_PRAISE = sum(1 << KIND[word] for word in ("like", "comment", "share", "follow"))
+#: What a creator is praised by.
+PRAISE = ("like", "comment", "share", "follow")
+_PRAISED = sum(1 << KIND[word] for word in PRAISE)
 
 
 @dataclass
@@ -43,8 +45,8 @@ class Acts:
     day: npt.NDArray[np.uint16]
     kind: npt.NDArray[np.uint8]
     ts_us: Ints
-    device: npt.NDArray[np.uint64]
-    address: npt.NDArray[np.uint64]
+    device: Hashes
+    address: Hashes
 
     @cached_property
     def visit(self) -> SmallInts:
@@ -63,7 +65,7 @@ class Acts:
         """Two rows: whether it was reported there, and whether it was praised."""
         bits = np.left_shift(np.uint8(1), self.kind)
         said = np.bitwise_or.reduceat(bits, self.visit) if len(self.visit) else bits
-        return np.stack([(said & _REPORT) > 0, (said & _PRAISE) > 0])
+        return np.stack([(said & _REPORT) > 0, (said & _PRAISED) > 0])
 
     def forget(self, *names: str) -> None:
         """Lets go of columns that nobody asks for any more."""
@@ -134,18 +136,7 @@ def sort_log(log: EventLog, window: Window, *, threads: int, at_once: int = ROWS
 
     borders = ranges(np.bincount(log.user, minlength=len(log.names.users)), at_once=at_once)
     parts = [(*edge, rows) for edge, rows in zip(pairwise(borders.tolist()), partition(log.user, borders), strict=True)]
-    acts = list(together(threads, sort, parts))
+    acts = list(in_threads(threads, sort, parts))
     paused = np.flatnonzero(log.kind == PAUSE)
     paused = paused[log.names.owner_user[log.video[paused]] != log.user[paused]]
     return SortedLog(log.names, acts, Pauses(log.user[paused], log.video[paused], log.ts_us[paused]))
-
-
-def changes(*columns: npt.NDArray[np.generic]) -> Ints:
-    """Where any of the columns is another than in the row before."""
-    if not len(columns[0]):
-        return np.zeros(0, np.int64)
-    other = np.ones(len(columns[0]), bool)
-    other[1:] = columns[0][1:] != columns[0][:-1]
-    for column in columns[1:]:
-        other[1:] |= column[1:] != column[:-1]
-    return np.flatnonzero(other)

@@ -6,12 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from bot_account_detection.sorted_log import Acts, changes
-from core.event_log import Ints
-
-Hashes = npt.NDArray[np.uint64]
+from bot_account_detection.sorted_log import Acts
+from core.arrays import Hashes, Ints, changes
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,8 @@ import numpy as np
 import pyarrow as pa
 
 from bot_account_detection.kyc import KycLevel
-from core.event_log import NEVER_US, Floats, Ints, SmallInts, places, rounded
+from core.arrays import Floats, Ints, SmallInts, places, rounded
+from core.event_log import NEVER_US
 from core.timewindows import DAY_US
 
 #: One VTS point in the integer unit that is summed, so that a mean depends on no order of summation.

@@ -8,14 +8,12 @@ from __future__ import annotations
 
 from typing import Protocol
 
-import duckdb
-
 from bot_account_detection.audiences import Visitors
 from bot_account_detection.by_sorting import BySorting
 from bot_account_detection.definitions import ByDefinition, Columns
 from bot_account_detection.families import Ints
 from bot_account_detection.thresholds import Thresholds
-from core.engine import Engine
+from core.engine import Engine, sorts_in_process
 from core.timewindows import Window
 
 
@@ -50,6 +48,6 @@ class Ways(Protocol):
 
 def ways(con: Engine, *, to_explain: bool = True) -> Ways:
     """The ways of an engine. What is not `to_explain` is let go of as soon as nobody needs it."""
-    if isinstance(con, duckdb.DuckDBPyConnection):
+    if sorts_in_process(con):
         return BySorting(con, to_explain=to_explain)
     return ByDefinition(con)

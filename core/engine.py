@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeGuard
 
 import duckdb
 import pyarrow as pa
@@ -46,7 +46,7 @@ class Engine(Protocol):
         """Forgets a registered table."""
 
 
-def sorts_in_process(engine: Engine) -> bool:
+def sorts_in_process(engine: Engine) -> TypeGuard[duckdb.DuckDBPyConnection]:
     """Whether the rows are in this process's reach, so that sorting arrays here is faster than asking the engine."""
     return isinstance(engine, duckdb.DuckDBPyConnection)
 

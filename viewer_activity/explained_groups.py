@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from core.event_log import KIND, Ints, SmallInts, bits_for, edges, order_of, together
+from core.arrays import Ints, SmallInts, bits_for, edges, in_threads, order_of
+from core.event_log import KIND
 from viewer_activity.weighed_log import COUNTS, FEMTO, NANO, Bools, Keep, Shares, Totals, WeighedLog
 
 #: The kinds of acts that a group tells.
@@ -50,7 +51,9 @@ def groups(log: WeighedLog, codes: Codes, count: int, rate_femto: Ints) -> pa.Ta
     """
     cells = max(1, len(log.names.videos)) * count
     totals = Totals(cells)
-    devices = list(together(log.threads, lambda part: _count(part, log, codes, count, rate_femto, totals), log.shares))
+    devices = list(
+        in_threads(log.threads, lambda part: _count(part, log, codes, count, rate_femto, totals), log.shares)
+    )
     accounts = totals.whole("accounts")
     there = np.flatnonzero(accounts)
     video, code = np.divmod(there, count)

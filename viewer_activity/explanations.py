@@ -17,8 +17,9 @@ import pyarrow as pa
 from bot_account_detection.reasons import BY_CODE, CATALOGUE, CLEARED, CONFIRMED, COUNTED
 from bot_account_detection.thresholds import THRESHOLDS
 from bot_account_detection.viewer_weights import INDEPENDENT, REASONS, speaks
+from core.arrays import places
 from core.engine import Engine
-from core.event_log import Names, places
+from core.event_log import Names
 from viewer_activity import classic_v1, fairshare_v1, signals
 from viewer_activity.explained_groups import TYPES, Codes, groups
 from viewer_activity.weighed_log import WHOLE

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pyarrow as pa
 
+from core.arrays import Ints
 from core.engine import Engine
-from core.event_log import Ints
 
 #: What every table of weights has; its other columns are the families' factors.
 COMMON = ("user_id", "weight", "cluster_id", "reasons")

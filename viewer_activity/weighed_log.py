@@ -16,19 +16,8 @@ import pyarrow as pa
 
 from bot_account_detection.sorted_log import KIND_BITS, PAUSE, Acts, SortedLog
 from bot_account_detection.viewer_trust import Accounts
-from core.event_log import (
-    KIND,
-    Floats,
-    Ints,
-    Names,
-    SmallInts,
-    bits_for,
-    edges,
-    order_of,
-    places,
-    rounded,
-    together,
-)
+from core.arrays import Floats, Ints, SmallInts, bits_for, edges, in_threads, order_of, places, rounded
+from core.event_log import KIND, Names
 from core.timewindows import DAY_US, Window
 
 Bools = npt.NDArray[np.bool_]
@@ -186,7 +175,7 @@ class WeighedLog:
         # Accounts of which less counts somewhere.
         self._less = np.zeros(len(log.names.users), bool)
         self._less[viewers.pair // max(1, len(log.names.creators))] = True
-        self.shares = list(together(threads, self._shared, log.acts))
+        self.shares = list(in_threads(threads, self._shared, log.acts))
         pauses = np.flatnonzero(log.pauses.ts_us >= window.start_us)
         self._paused = log.pauses.user[pauses], log.pauses.video[pauses]
         paused = (log.pauses.ts_us[pauses] - midnight) // DAY_US * self.videos + self._paused[1]
@@ -224,7 +213,7 @@ class WeighedLog:
         a float, for no whole number of 64 bits holds it.
         """
         totals, acts = Totals(self.cells), Totals(self.cells << KIND_BITS)
-        list(together(self.threads, lambda part: self._count(part, rate_femto, keep, totals, acts), self.shares))
+        list(in_threads(self.threads, lambda part: self._count(part, rate_femto, keep, totals, acts), self.shares))
         user, video = self._paused
         kept = np.ones(len(user), bool) if keep is None else keep(user, self._thousandths(user, video))
         acts.add("acts", (self._paused_cell[kept] << KIND_BITS) | PAUSE)
@@ -241,7 +230,7 @@ class WeighedLog:
         """
         totals = Totals(self.cells)
         reports = list(
-            together(self.threads, lambda part: self._vouched(part, accounts, as_of_us, keep, totals), self.shares)
+            in_threads(self.threads, lambda part: self._vouched(part, accounts, as_of_us, keep, totals), self.shares)
         )
         cell, voter, weight = (np.concatenate(columns) for columns in zip(*reports, strict=True))
         width = bits_for(len(self.names.users))
@@ -261,7 +250,7 @@ class WeighedLog:
 
     def devices(self, keep: Keep | None = None) -> pa.Table:
         """The columns of weighted_devices.sql."""
-        parts = list(together(self.threads, lambda part: self._liked_from(part, keep), self.shares))
+        parts = list(in_threads(self.threads, lambda part: self._liked_from(part, keep), self.shares))
         cell, device, share, weight = (np.concatenate(columns) for columns in zip(*parts, strict=True))
         names, number = np.unique(device, return_inverse=True)
         width = bits_for(len(names))

@@ -13,8 +13,9 @@ import pyarrow as pa
 from bot_account_detection import viewer_trust
 from bot_account_detection.by_sorting import BySorting
 from bot_account_detection.ways import Ways
+from core.arrays import Floats, Ints
 from core.engine import Engine
-from core.event_log import NEVER_US, Floats, Ints
+from core.event_log import NEVER_US
 from core.lean import give_back
 from core.timewindows import Window
 from viewer_activity import signals

@@ -16,9 +16,10 @@ from bot_account_detection.by_sorting import BySorting
 from bot_account_detection.definitions import ByDefinition
 from bot_account_detection.sorted_log import sort_log
 from bot_account_detection.thresholds import THRESHOLDS
-from core import event_log
+from core import arrays
 from core.engine import connect, engine_refusals
 from core.errors import ConfigError
+from core.event_log import EVENT_TYPES
 from core.timewindows import DAY_US, Window
 from data.plan import Plan
 from data.simulator import attack_names, simulate
@@ -147,7 +148,7 @@ CLIPS = [{"id": v, "creator_id": 1 + v % 4, "created_at": at("02 00:00") if v % 
 SOME_EVENT = st.builds(
     event,
     st.integers(1, 12),
-    st.sampled_from(event_log.EVENT_TYPES),
+    st.sampled_from(EVENT_TYPES),
     st.builds("{:02} {:02}:{:02}".format, st.integers(1, 4), st.integers(0, 23), st.integers(0, 3)),
     video=st.integers(1, 6),
     device_id=st.sampled_from([None, "a", "b", "c"]),
@@ -199,7 +200,7 @@ def test_sums_of_any_size_are_the_floats_that_the_engine_makes():
 @pytest.mark.parametrize("bits", [10, 62])
 def test_an_order_is_the_same_whether_rows_fit_beside_the_numbers_or_not(bits):
     key = np.random.default_rng(3).integers(0, 1 << bits, 5_000)
-    found, order = event_log.order_of(key, bits)
+    found, order = arrays.order_of(key, bits)
     assert np.array_equal(order, np.argsort(key, kind="stable"))
     assert np.array_equal(found, np.sort(key))
 
@@ -207,9 +208,9 @@ def test_an_order_is_the_same_whether_rows_fit_beside_the_numbers_or_not(bits):
 def test_parts_cover_every_row_once_and_keep_groups_whole():
     group = np.random.default_rng(4).integers(0, 50, 10_000).astype(np.int32)
     for at_once in (1, 300, 10_000, 10**6):
-        borders = event_log.ranges(np.bincount(group, minlength=60), at_once=at_once)
+        borders = arrays.ranges(np.bincount(group, minlength=60), at_once=at_once)
         assert (borders[0], borders[-1]) == (0, 60)
-        parts = event_log.partition(group, borders)
+        parts = arrays.partition(group, borders)
         assert sorted(np.concatenate(parts).tolist()) == list(range(10_000))
         for low, high, rows in zip(borders, borders[1:], parts, strict=False):
             assert ((group[rows] >= low) & (group[rows] < high)).all()
